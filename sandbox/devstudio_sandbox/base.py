@@ -1,0 +1,96 @@
+"""What the sandboxes of all backends have in common."""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+from devstudio_sandbox.channel import Channel, Transport
+from devstudio_sandbox.ports import Command, Completed, Isolation, Limits, OnOutput
+
+TOOLS = "/opt/devstudio"
+"""Where the supervisor and the plugins lie in images and under bubblewrap."""
+CONTAINER_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+RUN_VARIABLE = "RENUM_DEVSTUDIO_RUN"
+
+
+def environment(run_id: UUID, *, path: str, home: str, plugins: str) -> dict[str, str]:
+    """Build the environment that each command starts from; nothing of the server's own is in it."""
+    return {
+        "PATH": path,
+        "HOME": home,
+        "TMPDIR": home,
+        "LANG": "C.UTF-8",
+        "CI": "true",  # test runners do not watch for changes and do not ask
+        "NO_COLOR": "1",
+        "PYTHONPATH": plugins,
+        "PYTHONUNBUFFERED": "1",  # the person watches the output live
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "npm_config_offline": "true",
+        "npm_config_audit": "false",
+        "npm_config_fund": "false",
+        "npm_config_update_notifier": "false",
+        RUN_VARIABLE: str(run_id),
+    }
+
+
+class SupervisedSandbox:
+    """A sandbox whose supervisor answers on a channel; see :class:`devstudio_sandbox.ports.Sandbox`."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        remove: Callable[[], object],
+        *,
+        isolation: Isolation,
+        handle: str,
+        workspace: str,
+        env: Mapping[str, str],
+        limits: Limits,
+    ) -> None:
+        self.isolation: Isolation = isolation
+        self.handle = handle
+        self.workspace = workspace
+        self.env = env
+        self._limits = limits
+        self._remove = remove
+        self._channel = Channel(transport, destroy=remove)
+
+    def greet(self) -> Self:
+        """Wait until the supervisor is ready."""
+        self._channel.greet()
+        return self
+
+    def put(self, archive: Iterable[bytes]) -> None:
+        """Unpack a tar stream into the workspace."""
+        self._channel.put(archive, self._limits)
+
+    def run(self, command: Command, on_output: OnOutput) -> Completed:
+        """Run one command to its end."""
+        return self._channel.run(command, {**self.env, **command.env}, on_output)
+
+    def get(self, path: str, max_bytes: int) -> bytes | None:
+        """Read one file of the workspace."""
+        return self._channel.get(path, max_bytes)
+
+    def kill(self) -> None:
+        """Cancel the running command and every later one."""
+        self._channel.kill()
+
+    def close(self) -> None:
+        """Remove the sandbox and everything in it."""
+        self._channel.close()
+        self._remove()
+
+    def __enter__(self) -> Self:
+        """Return the sandbox itself."""
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()

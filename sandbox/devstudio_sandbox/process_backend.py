@@ -1,0 +1,97 @@
+"""No isolation: a process in a private directory, for one local user who trusts the code.
+
+It bounds what an honest mistake can do (deadline, file size, descriptors) and leaves nothing behind. It does not keep
+hostile code from the person's files or from the network, which is why it has to be allowed by name.
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from uuid import UUID
+
+from devstudio_sandbox.base import RUN_VARIABLE, SupervisedSandbox, environment
+from devstudio_sandbox.errors import SandboxError
+from devstudio_sandbox.host import PACKAGE, PLUGIN, PLUGIN_NAME, kill_runs, rlimits, spawn, tool_path
+from devstudio_sandbox.ports import BackendStatus, SandboxSpec
+from devstudio_sandbox.supervisor import BOOT
+
+PREFIX = "renum-devstudio-"
+DIRECTORY = re.compile(PREFIX + r"([0-9a-f-]{36})-")
+
+
+class ProcessBackend:
+    """Sandboxes as plain processes; see :class:`devstudio_sandbox.ports.Backend`."""
+
+    name = "process"
+
+    def status(self) -> BackendStatus:
+        """Say that it works: all it needs is this interpreter."""
+        detail = "a plain process: it bounds mistakes, it does not hold hostile code"
+        return BackendStatus(self.name, sys.platform == "linux", "process", detail, "")
+
+    def open(self, spec: SandboxSpec) -> SupervisedSandbox:
+        """Make a private directory and start a supervisor in it."""
+        path = tool_path(spec.language)
+        root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{spec.run_id}-"))
+        try:
+            return self._open(spec, root, path)
+        except BaseException as problem:
+            discard(root)
+            if isinstance(problem, OSError):
+                raise SandboxError(f"a process could not be started: {problem}") from problem
+            raise
+
+    def reap(self, keep: Collection[UUID] = ()) -> int:
+        """Kill marked processes and remove directories."""
+        runs = kill_runs(keep=keep)
+        for root in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+            found = DIRECTORY.match(root.name)
+            if found and UUID(found[1]) not in keep and root.stat().st_uid == os.getuid():
+                runs.add(UUID(found[1]))
+                discard(root)
+        return len(runs)
+
+    def _open(self, spec: SandboxSpec, root: Path, path: str) -> SupervisedSandbox:
+        for name in ("workspace", "home", "plugins"):
+            (root / name).mkdir()
+        shutil.copyfile(PLUGIN, root / "plugins" / PLUGIN_NAME)
+        settings = {
+            "workspace": str(root / "workspace"),
+            "ttl_s": spec.ttl_s,
+            "rlimits": rlimits(spec.language, spec.limits),
+            RUN_VARIABLE: str(spec.run_id),
+        }
+        # -B -I -S as everywhere; the package directory only serves to find the supervisor.
+        argv = [sys.executable, "-I", "-S", "-B", "-c", BOOT, str(PACKAGE), json.dumps(settings)]
+        process = spawn(argv, {"LANG": "C.UTF-8"})
+
+        def remove() -> None:
+            process.destroy()
+            kill_runs(only=spec.run_id)
+            discard(root)
+
+        try:
+            return SupervisedSandbox(
+                process,
+                remove,
+                isolation="process",
+                handle=str(process.pid),
+                workspace=str(root / "workspace"),
+                env=environment(spec.run_id, path=path, home=str(root / "home"), plugins=str(root / "plugins")),
+                limits=spec.limits,
+            ).greet()
+        except BaseException:
+            process.close()
+            raise
+
+
+def discard(root: Path) -> None:
+    """Remove a directory whatever modes the command has left in it."""
+    for folder, _, _ in os.walk(root):  # top down: what is opened here can be entered next
+        os.chmod(folder, 0o700)  # noqa: PTH101 - os.walk gives text
+    shutil.rmtree(root, ignore_errors=True)

@@ -1,0 +1,283 @@
+import createFetchClient, { type Client } from 'openapi-fetch';
+
+import type { paths } from '../src/schema';
+import { readEvents } from './events';
+import { asProblem, problemFrom, problemOf } from './problem';
+import type { ITransport } from './transport';
+import type {
+  ApplyResult,
+  GenerateRequest,
+  GenerateResult,
+  Health,
+  LogPage,
+  Model,
+  Page,
+  Patch,
+  PatchPreview,
+  PatchQuery,
+  PlanRequest,
+  PlanResult,
+  Progress,
+  Project,
+  ProjectCreate,
+  ProjectQuery,
+  Run,
+  Session,
+  SessionCreate,
+  SessionQuery,
+  SessionSummary,
+  SessionUpdate,
+  TaskList
+} from './types';
+
+/** How to listen to a long call. */
+export interface ILongCall {
+  onProgress?: (progress: Progress) => void;
+  signal?: AbortSignal;
+}
+
+/** How to follow a log. */
+export interface IFollow {
+  offset?: number;
+  signal?: AbortSignal;
+  /** Told when the stream dropped (true) and when it is back (false). */
+  onReconnecting?: (reconnecting: boolean) => void;
+  /** Waits before the next attempt; a test replaces it. */
+  wait?: (ms: number) => Promise<void>;
+}
+
+type Answer<T> = Promise<{ data?: T; error?: unknown; response: Response }>;
+
+const FIRST_BACKOFF_MS = 500;
+const MAX_BACKOFF_MS = 10_000;
+
+/** The DevStudio API, one method a call. Every failure is a `ProblemError`. */
+export class DevStudioClient {
+  constructor(private readonly transport: ITransport) {
+    this.http = createFetchClient<paths>({
+      baseUrl: transport.baseUrl.replace(/\/$/, ''),
+      fetch: request => transport.fetch(request)
+    });
+  }
+
+  health(): Promise<Health> {
+    return take(this.http.GET('/api/v1/health'));
+  }
+
+  async models(): Promise<Model[]> {
+    return (await take(this.http.GET('/api/v1/ai/models'))).items;
+  }
+
+  listProjects(query: ProjectQuery = {}): Promise<Page<Project>> {
+    return take(this.http.GET('/api/v1/projects', { params: { query } }));
+  }
+
+  createProject(body: ProjectCreate): Promise<Project> {
+    return take(this.http.POST('/api/v1/projects', { body }));
+  }
+
+  project(project_id: string): Promise<Project> {
+    return take(this.http.GET('/api/v1/projects/{project_id}', { params: { path: { project_id } } }));
+  }
+
+  listSessions(query: SessionQuery = {}): Promise<Page<SessionSummary>> {
+    return take(this.http.GET('/api/v1/spec-sessions', { params: { query } }));
+  }
+
+  createSession(body: SessionCreate): Promise<Session> {
+    return take(this.http.POST('/api/v1/spec-sessions', { body }));
+  }
+
+  session(session_id: string): Promise<Session> {
+    return take(this.http.GET('/api/v1/spec-sessions/{session_id}', { params: { path: { session_id } } }));
+  }
+
+  /** Change a session; a `version` that is no longer the current one is refused with 412. */
+  updateSession(session_id: string, version: number, body: SessionUpdate): Promise<Session> {
+    const header = { 'If-Match': `"${String(version)}"` };
+    return take(
+      this.http.PUT('/api/v1/spec-sessions/{session_id}', { params: { path: { session_id }, header }, body })
+    );
+  }
+
+  tasks(session_id: string): Promise<TaskList> {
+    return take(this.http.GET('/api/v1/spec-sessions/{session_id}/tasks', { params: { path: { session_id } } }));
+  }
+
+  plan(body: PlanRequest, listen: ILongCall = {}): Promise<PlanResult> {
+    return this.long<PlanResult>('api/v1/plan', body, listen);
+  }
+
+  generateCode(body: GenerateRequest, listen: ILongCall = {}): Promise<GenerateResult> {
+    return this.long<GenerateResult>('api/v1/code/generate', body, listen);
+  }
+
+  listPatches(query: PatchQuery = {}): Promise<Page<Patch>> {
+    return take(this.http.GET('/api/v1/code/patches', { params: { query } }));
+  }
+
+  patch(patch_id: string): Promise<Patch> {
+    return take(this.http.GET('/api/v1/code/patches/{patch_id}', { params: { path: { patch_id } } }));
+  }
+
+  previewPatch(patch_id: string): Promise<PatchPreview> {
+    return take(this.http.POST('/api/v1/code/preview', { body: { patch_id } }));
+  }
+
+  approvePatch(patch_id: string, digest: string): Promise<Patch> {
+    return take(
+      this.http.POST('/api/v1/code/patches/{patch_id}/approve', { params: { path: { patch_id } }, body: { digest } })
+    );
+  }
+
+  rejectPatch(patch_id: string, reason: string): Promise<Patch> {
+    return take(
+      this.http.POST('/api/v1/code/patches/{patch_id}/reject', { params: { path: { patch_id } }, body: { reason } })
+    );
+  }
+
+  applyPatch(patch_id: string): Promise<ApplyResult> {
+    return take(this.http.POST('/api/v1/code/apply', { body: { patch_id } }));
+  }
+
+  run(run_id: string): Promise<Run> {
+    return take(this.http.GET('/api/v1/exec/{run_id}', { params: { path: { run_id } } }));
+  }
+
+  listRuns(query: { limit?: number } = {}): Promise<Page<Run>> {
+    return take(this.http.GET('/api/v1/exec', { params: { query } }));
+  }
+
+  cancelRun(run_id: string): Promise<Run> {
+    return take(this.http.POST('/api/v1/exec/{run_id}/cancel', { params: { path: { run_id } } }));
+  }
+
+  /** Yield a run's log from `offset` to its end. A dropped stream is resumed where it stopped: no gap, nothing twice. */
+  async *followLog(runId: string, follow: IFollow = {}): AsyncGenerator<LogPage> {
+    const wait = follow.wait ?? (ms => delay(ms, follow.signal));
+    let offset = follow.offset ?? 0;
+    let backoff = FIRST_BACKOFF_MS;
+    const stopped = (): boolean => follow.signal?.aborted ?? false;
+    while (!stopped()) {
+      try {
+        for await (const page of this.streamLog(runId, offset, follow.signal)) {
+          backoff = FIRST_BACKOFF_MS;
+          follow.onReconnecting?.(false);
+          if (page.offset !== offset) {
+            break; // not where we asked to go on: ask again rather than show a gap or a double
+          }
+          offset = page.next_offset;
+          yield page;
+          if (page.eof) {
+            return;
+          }
+        }
+      } catch (error) {
+        if (stopped()) {
+          return;
+        }
+        const problem = asProblem(error);
+        if (!problem.transient) {
+          throw problem;
+        }
+      }
+      follow.onReconnecting?.(true);
+      await wait(backoff);
+      backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
+    }
+  }
+
+  private readonly http: Client<paths>;
+
+  private async *streamLog(runId: string, offset: number, signal?: AbortSignal): AsyncGenerator<LogPage> {
+    const path = `api/v1/exec/${encodeURIComponent(runId)}/logs?offset=${String(offset)}`;
+    const response = await this.openEvents(path, signal === undefined ? {} : { signal });
+    for await (const { event, data } of readEvents(bodyOf(response))) {
+      if (event === 'error') {
+        throw problemFrom(JSON.parse(data) as object, 500);
+      }
+      if (event === 'log') {
+        yield JSON.parse(data) as LogPage;
+      }
+    }
+  }
+
+  /** POST a long call and listen to its events until its result. */
+  private async long<T>(path: string, body: object, { onProgress, signal }: ILongCall): Promise<T> {
+    try {
+      const response = await this.openEvents(path, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(body),
+        ...(signal === undefined ? {} : { signal })
+      });
+      for await (const { event, data } of readEvents(bodyOf(response))) {
+        if (event === 'progress') {
+          onProgress?.(JSON.parse(data) as Progress);
+        } else if (event === 'error') {
+          throw problemFrom(JSON.parse(data) as object, 500);
+        } else if (event === 'result') {
+          return JSON.parse(data) as T;
+        }
+      }
+    } catch (error) {
+      throw asProblem(error);
+    }
+    throw problemFrom(
+      {
+        title: 'The connection was lost',
+        detail: 'The server may still be working. Refresh to see whether it has finished before you try again.'
+      },
+      0
+    );
+  }
+
+  private async openEvents(path: string, init: RequestInit): Promise<Response> {
+    const headers = new Headers(init.headers);
+    headers.set('Accept', 'text/event-stream');
+    const response = await this.transport.fetch(new Request(this.transport.baseUrl + path, { ...init, headers }));
+    if (!response.ok) {
+      throw await problemOf(response);
+    }
+    return response;
+  }
+}
+
+/** Wait for an answer and return its JSON (a string would be an event stream), or throw what the server said. */
+async function take<T>(answer: Answer<T>): Promise<Exclude<T, string>> {
+  try {
+    const { data, error, response } = await answer;
+    if (data !== undefined) {
+      return data as Exclude<T, string>;
+    }
+    if (typeof error === 'object' && error !== null) {
+      throw problemFrom('title' in error ? error : { ...error, detail: messageOf(error) }, response.status);
+    }
+    const title = response.statusText || `HTTP ${String(response.status)}`;
+    throw problemFrom({ title, detail: typeof error === 'string' ? '' : title }, response.status);
+  } catch (error) {
+    throw asProblem(error);
+  }
+}
+
+/** The message of Jupyter's own errors, `{message, reason}`. */
+function messageOf(error: object): string {
+  return 'message' in error && typeof error.message === 'string' ? error.message : '';
+}
+
+function bodyOf(response: Response): ReadableStream<Uint8Array> {
+  if (response.body === null) {
+    throw problemFrom({ title: 'The answer has no body', detail: response.url }, response.status);
+  }
+  return response.body;
+}
+
+function delay(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,59 @@
+/** Names for the generated shapes. Nothing here is written by hand: a change of openapi.yaml changes these. */
+import type { components, operations } from '../src/schema'; // `../src` is right from `src` and from `lib` alike
+
+type Schemas = components['schemas'];
+
+export type Approval = Schemas['ApprovalRead'];
+export type ApplyResult = Schemas['ApplyResult'];
+export type Criterion = Schemas['CriterionRead'];
+export type Documents = Schemas['Documents'];
+export type DocumentType = Schemas['DocumentType'];
+export type FileComparison = Schemas['FileComparison'];
+export type GenerateRequest = Schemas['GenerateRequest'];
+export type GenerateResult = Schemas['GenerateResult'];
+export type Health = Schemas['Health'];
+export type LintWarning = Schemas['LintWarning'];
+export type LogPage = Schemas['LogPage'];
+export type Model = Schemas['Model'];
+export type Patch = Schemas['PatchRead'];
+export type PatchedFile = Schemas['PatchedFile'];
+export type PatchPreview = Schemas['PatchPreview'];
+export type PatchStatus = Schemas['PatchStatus'];
+export type PlanRequest = Schemas['PlanRequest'];
+export type PlanResult = Schemas['PlanResult'];
+export type Problem = Schemas['Problem'];
+export type Project = Schemas['ProjectRead'];
+export type ProjectCreate = Schemas['ProjectCreate'];
+export type ProjectTemplate = Schemas['ProjectTemplate'];
+export type ProjectType = Schemas['ProjectType'];
+export type Run = Schemas['RunRead'];
+export type RunStatus = Schemas['RunStatus'];
+export type Session = Schemas['SpecSessionRead'];
+export type SessionCreate = Schemas['SpecSessionCreate'];
+export type SessionSummary = Schemas['SpecSessionSummary'];
+export type SessionUpdate = Schemas['SpecSessionUpdate'];
+export type Stage = Schemas['Stage'];
+export type Task = Schemas['TaskRead'];
+export type TaskList = Schemas['TaskList'];
+export type TestOutcome = Schemas['TestOutcome'];
+export type Usage = Schemas['UsageRead'];
+
+type QueryOf<O extends keyof operations> = NonNullable<operations[O]['parameters']['query']>;
+export type PatchQuery = QueryOf<'list_patches'>;
+export type ProjectQuery = QueryOf<'list_projects'>;
+export type SessionQuery = QueryOf<'list_spec_sessions'>;
+
+/** A page of any list. */
+export interface Page<T> {
+  items: T[];
+  next_cursor?: string | null;
+}
+
+/** What a long call tells about itself while it works. Every member is optional: phases differ. */
+export interface Progress {
+  phase?: string;
+  message?: string;
+  tokens_input?: number;
+  tokens_output?: number;
+  cost_estimated?: number;
+}

@@ -1,0 +1,116 @@
+"""The base image: one that the operator names, or a small Debian made here without any image registry."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+from docker.errors import ContainerError, ImageNotFound
+
+from devstudio_sandbox.errors import SandboxError
+from devstudio_sandbox.images.engine import build_image
+
+BASE_IMAGE = "renum-devstudio-base:bookworm"
+PREPARED_IMAGE = "renum-devstudio-base:prepared"
+SUITE = "bookworm"
+PACKAGES = ("python3", "git", "ca-certificates", "make")
+NEEDED_TOOLS = ("python3", "git", "make")
+OLDEST_PYTHON = (3, 11)
+UNUSED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+PROBE = (
+    "for tool in python3 git make node npm apt-get; do command -v $tool >/dev/null && echo $tool; done;"
+    " python3 -c 'import sys; print(\"python-%d.%d\" % sys.version_info[:2])' 2>/dev/null || true"
+)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Base:
+    """An image that has everything but the language's own tools."""
+
+    image: str
+    image_id: str
+    python: tuple[int, int]
+    has_node: bool
+
+
+def prepare_base(client: docker.DockerClient, image: str | None, say: Say) -> Base:
+    """Find or make the base image.
+
+    Raises
+    ------
+    SandboxError
+        The named image is not there, is no Debian-like one, or has a Python older than 3.11; or none is named and
+        this machine cannot make one.
+
+    """
+    name = image or made_here(client, say)
+    tools = probe(client, name)
+    if not tools.issuperset(NEEDED_TOOLS):
+        if "apt-get" not in tools:
+            raise SandboxError(f"{name} has neither {', '.join(NEEDED_TOOLS)} nor apt-get; name a Debian-like --base-image")
+        say(f"{name} lacks {', '.join(sorted({*NEEDED_TOOLS} - tools))}: installing with apt")
+        name = completed(client, name)
+        tools = probe(client, name)
+    python = python_of(tools)
+    if python < OLDEST_PYTHON:
+        raise SandboxError(f"{name} has Python {python[0]}.{python[1]}; 3.11 or newer is needed: name another --base-image")
+    image_id = str(client.images.get(name).id)
+    return Base(name, image_id, python, has_node={"node", "npm"} <= tools)
+
+
+def probe(client: docker.DockerClient, image: str) -> set[str]:
+    """Ask an image which tools it has."""
+    try:
+        told = client.containers.run(image, ["-c", PROBE], entrypoint="sh", remove=True, network_mode="none", user="0")
+    except ImageNotFound as problem:
+        raise SandboxError(f"{image} is not on this engine: `docker pull {image}`, or leave --base-image away") from problem
+    except ContainerError as problem:
+        raise SandboxError(f"{image} has no working shell: {problem}") from problem
+    return set(told.decode().split())
+
+
+def python_of(tools: set[str]) -> tuple[int, int]:
+    """Find the version of Python among the answers."""
+    for tool in tools:
+        if found := re.fullmatch(r"python-(\d+)\.(\d+)", tool):
+            return int(found[1]), int(found[2])
+    return (0, 0)
+
+
+def completed(client: docker.DockerClient, image: str) -> str:
+    """Install what is missing with the image's own apt, the only step that needs a network."""
+    dockerfile = (
+        f"FROM {image}\nUSER 0\nRUN apt-get update"
+        f" && apt-get install -y --no-install-recommends {' '.join(PACKAGES)} && rm -rf /var/lib/apt/lists/*\n"
+    )
+    build_image(client, [("Dockerfile", dockerfile.encode(), 0o644)], PREPARED_IMAGE, network=None)
+    return PREPARED_IMAGE
+
+
+def made_here(client: docker.DockerClient, say: Say) -> str:
+    """Make the base image with mmdebstrap, once."""
+    if client.images.list(name=BASE_IMAGE):
+        return BASE_IMAGE
+    program = shutil.which("mmdebstrap")
+    if program is None:
+        raise SandboxError(
+            "there is no base image. Either `apt install mmdebstrap` and run this as root,"
+            " or pull one and name it: `--base-image python:3.12-slim`"
+        )
+    say(f"making {BASE_IMAGE} with mmdebstrap (about 35 s)")
+    with tempfile.TemporaryDirectory() as folder:
+        tar = Path(folder, "base.tar")
+        unused = [f"--dpkgopt=path-exclude={pattern}" for pattern in UNUSED]
+        argv = [program, "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", *unused, SUITE, str(tar)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SandboxError(
+                f"mmdebstrap failed: {done.stderr.strip()[-500:]}\nRun this as root, or name a --base-image that is there"
+            )
+        client.api.import_image_from_file(str(tar), repository=BASE_IMAGE.split(":")[0], tag=BASE_IMAGE.split(":")[1])
+    return BASE_IMAGE

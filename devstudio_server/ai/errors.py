@@ -1,0 +1,207 @@
+"""What can go wrong with models. No message holds a key, a provider's own words, or a piece of the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from devstudio_server.kit.errors import AppError, BadGateway, Invalid, Unavailable
+
+_DEFAULT_RETRY_S = 20
+_MAX_RETRY_S = 3600
+
+
+class ModelUnknown(Invalid):
+    """The request names a model that this server does not have."""
+
+    def __init__(self, model_id: str, known: Sequence[str]) -> None:
+        """List the ids that can be named instead."""
+        message = f"There is no model “{model_id}” here. Name one of: {', '.join(known)}."
+        super().__init__(message, errors=[{"loc": ["body", "model"], "msg": message}])
+
+
+class PriceUnknown(Unavailable):
+    """A call whose cost nobody could tell is not made."""
+
+    title = "Price of the model unknown"
+
+    def __init__(self, model_id: str) -> None:
+        """Say how an operator sets the price."""
+        super().__init__(
+            f"The price of “{model_id}” is not known, so it was not called. An operator sets it, in US dollars per "
+            f'million tokens, with DEVSTUDIO_MODEL_PRICES=\'{{"{model_id}": {{"input": 1.0, "output": 4.0}}}}\'; '
+            "0 is a price too. Or choose another model."
+        )
+
+
+class ModelContractError(BadGateway):
+    """The model broke the model contract twice, or never came to an answer. Nothing was applied."""
+
+    title = "The model gave no usable answer"
+
+    def __init__(self, model_id: str, cause: str) -> None:
+        """``cause`` says what the model did wrong."""
+        super().__init__(
+            f"“{model_id}” gave no answer that can be used: {cause} It was told so and had another try. Nothing "
+            "was applied; what the calls cost is recorded. Try again, choose another model, or give more precise "
+            "instructions."
+        )
+
+
+class ModelRefusal(BadGateway):
+    """The model, or its provider's filter, declined. It is not asked again: it would decline again, at a cost."""
+
+    title = "The model declined"
+
+    def __init__(self, model_id: str) -> None:
+        """Name the model."""
+        super().__init__(
+            f"“{model_id}” declined to answer this request. Nothing was applied; what the call cost is recorded. "
+            "Change the wording of the specification or the instructions, or choose another model."
+        )
+
+
+class ClientLeft(Unavailable):
+    """The client that asked has gone, so no further call is paid for."""
+
+    title = "Stopped"
+
+    def __init__(self) -> None:
+        """Say what became of it."""
+        super().__init__("The client left, so the model was not called again. Nothing was applied.")
+
+
+class ProviderError(AppError):
+    """A provider gave no reply. ``may_be_billed`` is true when it may have worked, and charged, all the same."""
+
+    may_be_billed: ClassVar[bool] = False
+
+
+class ProviderMisconfigured(ProviderError, Unavailable):
+    """The provider answers, but not to this key, model or account."""
+
+    title = "The model's provider does not accept the configuration"
+
+
+class ProviderRateLimited(ProviderError):
+    """The provider asks to slow down."""
+
+    status = 429
+    title = "The model's provider is at its limit"
+
+
+class ProviderTimedOut(ProviderError, Unavailable):
+    """No reply in time."""
+
+    title = "The model took too long"
+    may_be_billed = True
+
+
+class ProviderUnreachable(ProviderError, Unavailable):
+    """No connection could be made."""
+
+    title = "The model's provider cannot be reached"
+
+
+class ProviderDisconnected(ProviderError, Unavailable):
+    """The connection broke before the reply was complete."""
+
+    title = "The connection to the model's provider broke"
+    may_be_billed = True
+
+
+class ProviderFailed(ProviderError, BadGateway):
+    """The provider answered with an error of its own, or refused the request."""
+
+    title = "The model's provider failed"
+
+
+class ProviderMalformed(ProviderError, BadGateway):
+    """The provider answered with something that is not its protocol."""
+
+    title = "The model's provider gave a malformed answer"
+    may_be_billed = True
+
+
+def error_for_status(
+    provider: str, model: str, status: int, retry_after: str | None, code: str | None
+) -> ProviderError:
+    """Return the error for an HTTP ``status`` of ``provider`` (``openai`` or ``anthropic``).
+
+    ``code`` is the provider's machine-readable code, compared and never shown. ``retry_after`` is its header, in
+    seconds.
+    """
+    prefix = provider.upper()
+    if status in {401, 403}:
+        return ProviderMisconfigured(
+            f"{provider} refused the server's key (HTTP {status}). An operator checks {prefix}_API_KEY, and "
+            f"{prefix}_BASE_URL if it is set, and restarts the server. The model `offline` needs no key."
+        )
+    if status == 402 or code == "insufficient_quota":  # noqa: PLR2004 - HTTP's own number
+        return ProviderMisconfigured(
+            f"The {provider} account of this server has no credit left. An operator checks its billing; meanwhile "
+            "choose a model of another provider."
+        )
+    if status == 404:  # noqa: PLR2004 - HTTP's own number
+        return ProviderMisconfigured(
+            f"{provider} does not know the model “{model}”, or {prefix}_BASE_URL is wrong (HTTP 404). An operator "
+            f"checks it and DEVSTUDIO_{prefix}_MODELS; meanwhile choose another model."
+        )
+    if status == 429:  # noqa: PLR2004 - HTTP's own number
+        seconds = _seconds(retry_after)
+        return ProviderRateLimited(
+            f"{provider} takes no more requests from this server right now. Try again in {seconds} seconds.",
+            headers={"Retry-After": str(seconds)},
+        )
+    return _error_for_other_status(provider, status, retry_after)
+
+
+def _error_for_other_status(provider: str, status: int, retry_after: str | None) -> ProviderError:
+    if status < 500:  # noqa: PLR2004 - HTTP's own number
+        return ProviderFailed(
+            f"{provider} refused the request (HTTP {status}). It may be too long for this model: shorten the documents "
+            "or the instructions, or choose a model with a larger context."
+        )
+    return ProviderFailed(
+        f"{provider} failed on its side (HTTP {status}). Try again in a moment, or choose another model.",
+        headers={"Retry-After": str(_seconds(retry_after))},
+    )
+
+
+def _seconds(retry_after: str | None) -> int:
+    try:
+        seconds = float(retry_after or "")
+    except ValueError:
+        return _DEFAULT_RETRY_S
+    return round(min(max(seconds, 1), _MAX_RETRY_S)) if seconds == seconds else _DEFAULT_RETRY_S  # noqa: PLR0124 - NaN
+
+
+def error_for_connection(provider: str, cause: BaseException | None) -> ProviderError:
+    """Return the error for a lost connection: ``cause`` is the HTTP library's exception beneath the SDK's."""
+    if type(cause).__name__ in {"ConnectError", "ConnectTimeout", "UnsupportedProtocol", "PoolTimeout"}:
+        return ProviderUnreachable(
+            f"No connection to {provider} could be made. An operator checks the network and "
+            f"{provider.upper()}_BASE_URL; the model `offline` needs neither.",
+            headers={"Retry-After": str(_DEFAULT_RETRY_S)},
+        )
+    return ProviderDisconnected(
+        f"The connection to {provider} broke before the answer was complete. Nothing was applied. Try again.",
+        headers={"Retry-After": "1"},
+    )
+
+
+def error_for_timeout(provider: str, timeout_s: float) -> ProviderError:
+    """Return the error for a call that took longer than ``timeout_s``."""
+    return ProviderTimedOut(
+        f"{provider} gave no answer within {timeout_s:g} seconds. Try again, choose a faster model, or ask for less at "
+        "once; an operator can raise DEVSTUDIO_MODEL_TIMEOUT_S.",
+        headers={"Retry-After": "1"},
+    )
+
+
+def error_for_malformed(provider: str) -> ProviderError:
+    """Return the error for an answer that is not the provider's protocol."""
+    return ProviderMalformed(
+        f"{provider} answered with something that is not its protocol. An operator checks {provider.upper()}_BASE_URL. "
+        "Otherwise try again."
+    )

@@ -1,0 +1,127 @@
+"""What an operator configures of the gateway."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, cast
+
+from devstudio_server.ai.schemas import Provider
+
+TokenParameter = Literal["max_completion_tokens", "max_tokens"]
+
+DEFAULT_OPENAI_MODELS = ("gpt-6.1-sol", "gpt-6.1-terra", "gpt-6-luna")
+DEFAULT_ANTHROPIC_MODELS = ("claude-sonnet-5-5", "claude-opus-5-5", "claude-haiku-5-5")
+
+
+class SettingsError(ValueError):
+    """A variable of the environment cannot be read; the message names it and says what it takes."""
+
+
+@dataclass(frozen=True)
+class TokenPrice:
+    """US dollars per million tokens."""
+
+    input: Decimal
+    output: Decimal
+
+
+@dataclass(frozen=True)
+class GatewaySettings:
+    """Keys, addresses, models and bounds. A provider without a key is not offered.
+
+    ``max_tokens`` bounds one reply. ``timeout_s`` is how long one call may take, ``connect_timeout_s`` how long its
+    connection. ``retries`` is how often an SDK repeats a call on 429, 5xx and lost connections. ``max_calls`` and
+    ``max_reads`` bound the calls and the reading tool calls of one conversation; ``max_file_bytes`` and
+    ``max_read_bytes`` bound what one reading, and all of them together, hand to the model. ``prices`` (by model id)
+    come before the known ones. ``openai_token_parameter`` is the name that the server at ``openai_base_url`` takes:
+    OpenAI's current models refuse ``max_tokens``, some old compatible servers know nothing else.
+    """
+
+    openai_api_key: str | None = field(default=None, repr=False)
+    openai_base_url: str | None = field(default=None, repr=False)
+    openai_models: tuple[str, ...] = DEFAULT_OPENAI_MODELS
+    openai_token_parameter: TokenParameter = "max_completion_tokens"  # noqa: S105 - the name of a parameter
+    anthropic_api_key: str | None = field(default=None, repr=False)
+    anthropic_base_url: str | None = field(default=None, repr=False)
+    anthropic_models: tuple[str, ...] = DEFAULT_ANTHROPIC_MODELS
+    default_model: str | None = None
+    max_tokens: int = 16_000
+    timeout_s: float = 300.0
+    connect_timeout_s: float = 10.0
+    retries: int = 1
+    max_calls: int = 24
+    max_reads: int = 60
+    max_file_bytes: int = 65_536
+    max_read_bytes: int = 524_288
+    prices: Mapping[str, TokenPrice] = field(default_factory=dict)
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> GatewaySettings:
+        """Read the variables of ``env``; raises `SettingsError`."""
+        return cls(
+            openai_api_key=env.get("OPENAI_API_KEY") or None,
+            openai_base_url=env.get("OPENAI_BASE_URL") or None,
+            openai_models=_names(env, "DEVSTUDIO_OPENAI_MODELS", cls.openai_models),
+            openai_token_parameter=_token_parameter(env, "DEVSTUDIO_OPENAI_TOKEN_PARAMETER"),
+            anthropic_api_key=env.get("ANTHROPIC_API_KEY") or None,
+            anthropic_base_url=env.get("ANTHROPIC_BASE_URL") or None,
+            anthropic_models=_names(env, "DEVSTUDIO_ANTHROPIC_MODELS", cls.anthropic_models),
+            default_model=env.get("DEVSTUDIO_DEFAULT_MODEL") or None,
+            max_tokens=int(_number(env, "DEVSTUDIO_MODEL_MAX_TOKENS", cls.max_tokens, least=1)),
+            timeout_s=_number(env, "DEVSTUDIO_MODEL_TIMEOUT_S", cls.timeout_s, least=1),
+            retries=int(_number(env, "DEVSTUDIO_MODEL_RETRIES", cls.retries, least=0)),
+            prices=_prices(env, "DEVSTUDIO_MODEL_PRICES"),
+        )
+
+    def names(self) -> list[tuple[Provider, str]]:
+        """Return the models of every provider that has a key, in the order of their configuration."""
+        openai = [(Provider.OPENAI, name) for name in self.openai_models if self.openai_api_key]
+        anthropic = [(Provider.ANTHROPIC, name) for name in self.anthropic_models if self.anthropic_api_key]
+        return openai + anthropic
+
+
+def _names(env: Mapping[str, str], name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    names = [part.strip() for part in env.get(name, "").split(",")]
+    return tuple(dict.fromkeys(part for part in names if part)) or default
+
+
+def _number(env: Mapping[str, str], name: str, default: float, *, least: float) -> float:
+    text = env.get(name, "").strip()
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = float("nan")
+    if not least <= value < float("inf"):
+        message = f"{name} takes a number from {least}, not {text!r}"
+        raise SettingsError(message)
+    return value
+
+
+def _token_parameter(env: Mapping[str, str], name: str) -> TokenParameter:
+    value = env.get(name, "").strip() or "max_completion_tokens"
+    if value not in {"max_completion_tokens", "max_tokens"}:
+        message = f"{name} takes max_completion_tokens or max_tokens, not {value!r}"
+        raise SettingsError(message)
+    return cast("TokenParameter", value)
+
+
+def _prices(env: Mapping[str, str], name: str) -> dict[str, TokenPrice]:
+    text = env.get(name, "").strip()
+    if not text:
+        return {}
+    try:
+        table = json.loads(text, parse_float=Decimal, parse_int=Decimal)
+        return {str(model): _price(entry) for model, entry in table.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation) as error:
+        message = f'{name} takes JSON such as {{"openai/my-model": {{"input": 1.0, "output": 4.0}}}}, prices from 0'
+        raise SettingsError(message) from error
+
+
+def _price(entry: Mapping[str, Any]) -> TokenPrice:
+    price = TokenPrice(Decimal(entry["input"]), Decimal(entry["output"]))
+    if not (price.input.is_finite() and price.output.is_finite() and min(price.input, price.output) >= 0):
+        raise ValueError
+    return price

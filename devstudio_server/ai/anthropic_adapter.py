@@ -17,6 +17,7 @@ from devstudio_server.ai.errors import (
     error_for_status,
     error_for_timeout,
 )
+from devstudio_server.ai.metering import whole_number
 from devstudio_server.ai.ports import (
     Message,
     ModelReply,
@@ -77,7 +78,7 @@ class AnthropicAdapter:
             return error_for_connection(_PROVIDER, error.__cause__)
         if isinstance(error, anthropic.APIStatusError):
             retry_after = error.response.headers.get("retry-after")
-            return error_for_status(_PROVIDER, model, error.status_code, retry_after, error.error_code)
+            return error_for_status(_PROVIDER, model, error.status_code, retry_after, code=None)
         return error_for_malformed(_PROVIDER)
 
 
@@ -131,12 +132,14 @@ def _native(message: AnthropicMessage) -> dict[str, Any]:
 
 def _usage(message: AnthropicMessage) -> TokenUsage:
     usage = message.usage
-    if usage is None or not isinstance(usage.input_tokens, int):
-        return TokenUsage(tokens_output=usage.output_tokens if usage else None)
-    read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
+    if usage is None:
+        return TokenUsage()
+    read = whole_number(usage.cache_read_input_tokens)
+    written = whole_number(usage.cache_creation_input_tokens)
+    fresh = whole_number(usage.input_tokens)
     return TokenUsage(
-        tokens_input=usage.input_tokens + (read or 0) + (written or 0),
-        tokens_output=usage.output_tokens,
+        tokens_input=None if fresh is None else fresh + (read or 0) + (written or 0),
+        tokens_output=whole_number(usage.output_tokens),
         cache_read=read,
         cache_write=written,
     )

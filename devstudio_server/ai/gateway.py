@@ -29,7 +29,7 @@ class Gateway:
     """Calls models. Shared by all threads. Never call it inside a transaction: a call takes seconds to minutes."""
 
     def __init__(self, settings: GatewaySettings) -> None:
-        """Offer the models that ``settings`` has keys for, and `offline`; raises `SettingsError`. Asks nothing outside."""
+        """Offer `offline` and the models that ``settings`` has keys for; raises `SettingsError`."""
         self._settings = settings
         self._prices = PriceBook(settings.prices)
         self._adapters: dict[Provider, ModelAdapter] = {}

@@ -69,8 +69,13 @@ def reply_size(reply: ModelReply) -> int:
     return len(reply.text) + sum(len(call.raw) for call in reply.tool_calls)
 
 
+def whole_number(value: object) -> int | None:
+    """Return ``value`` if it is a whole number; the SDKs do not check what a server sends."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _plausible(value: int | None, least: int, most: int) -> int | None:
-    return value if isinstance(value, int) and least <= value <= most else None
+    return value if value is not None and least <= value <= most else None
 
 
 def _cached(usage: TokenUsage, tokens_input: int | None) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from devstudio_server.ai.errors import (
     error_for_status,
     error_for_timeout,
 )
+from devstudio_server.ai.metering import whole_number
 from devstudio_server.ai.ports import (
     AssistantMessage,
     Message,
@@ -153,8 +154,8 @@ def _usage(completion: ChatCompletion) -> TokenUsage:
         return TokenUsage()
     details = usage.prompt_tokens_details
     return TokenUsage(
-        tokens_input=usage.prompt_tokens,
-        tokens_output=usage.completion_tokens,
-        cache_read=details.cached_tokens if details else None,
-        cache_write=details.cache_write_tokens if details else None,
+        tokens_input=whole_number(usage.prompt_tokens),
+        tokens_output=whole_number(usage.completion_tokens),
+        cache_read=whole_number(getattr(details, "cached_tokens", None)),
+        cache_write=whole_number(getattr(details, "cache_write_tokens", None)),
     )

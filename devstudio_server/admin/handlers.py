@@ -1,0 +1,28 @@
+"""HTTP of health and of the signed-in user."""
+
+from __future__ import annotations
+
+from devstudio_server.admin.health import HealthService
+from devstudio_server.admin.schemas import Health, Me
+from devstudio_server.web import Call, Operations
+
+operations = Operations("admin")
+
+
+@operations.operation("GET", "health", permission=None, summary="Check the server", outside=True)
+def get_health(call: Call) -> Health:
+    """Check database, queue, sandbox, AI configuration and storage, from inside; nothing outside is asked."""
+    return call.port(HealthService).check()
+
+
+@operations.operation("GET", "me", permission=None, summary="Get the signed-in user")
+def get_me(call: Call) -> Me:
+    """Return who you are here, and what you may do."""
+    actor = call.actor
+    return Me(
+        user_id=actor.user_id,
+        tenant_id=actor.tenant_id,
+        name=actor.name,
+        permissions=sorted(actor.permissions),
+        mode="local" if actor.sole_user else "team",
+    )

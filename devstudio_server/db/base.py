@@ -1,0 +1,77 @@
+"""The declarative base, and the columns that tables have in common."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, DateTime, Dialect, Integer, MetaData, String, Uuid
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from devstudio_server.kit.clock import as_utc, now
+from devstudio_server.kit.errors import PreconditionFailed
+from devstudio_server.kit.ids import new_id
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time that is always UTC and aware, on databases that keep no zone as well."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Convert to UTC before it is stored."""
+        del dialect
+        return None if value is None else as_utc(value)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Mark as UTC what the database returns."""
+        del dialect
+        return None if value is None else as_utc(value)
+
+
+class Base(DeclarativeBase):
+    """Base of every table. Constraints have stable names, so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime, UUID: Uuid, dict[str, Any]: JSON, list[Any]: JSON}
+
+
+class TenantRow(Base):
+    """A row that belongs to one tenant; `Units` filters and checks ``tenant_id``."""
+
+    __abstract__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    tenant_id: Mapped[UUID] = mapped_column(index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    source_module: Mapped[str] = mapped_column(String(20), default="devstudio")
+
+
+class VersionedRow(TenantRow):
+    """A row that people change: ``version`` goes up with each change and is the ETag."""
+
+    __abstract__ = True
+
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+
+
+def check_version(row: VersionedRow, expected: int | None) -> None:
+    """Raise `PreconditionFailed` unless ``expected`` is the row's version; ``None`` means the client did not say."""
+    if expected is not None and expected != row.version:
+        message = (
+            f"You changed version {expected}, but the current version is {row.version}. "
+            "Read it again, bring your change over, and send it with the new version."
+        )
+        raise PreconditionFailed(message, headers={"ETag": f'"{row.version}"'}, current_version=row.version)

@@ -1,0 +1,1 @@
+"""Runs: work in the sandbox, with its log, its report and its final status."""

@@ -1,0 +1,39 @@
+"""The table of runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Boolean, ForeignKey, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from devstudio_server.db import VersionedRow
+from devstudio_server.execution.schemas import RunStatus
+
+
+class Run(VersionedRow):
+    """One run. ``commit`` is set before the branch moves, so that a run that is repeated after a crash commits once."""
+
+    __tablename__ = "ds_runs"
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("ds_projects.id"), index=True)
+    patch_id: Mapped[UUID | None] = mapped_column(index=True)
+    task_id: Mapped[UUID | None] = mapped_column(ForeignKey("ds_tasks.id"))
+    type: Mapped[str] = mapped_column(String(20))
+    command: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(20), default=RunStatus.PENDING)
+    reason: Mapped[str | None] = mapped_column(Text)
+    container_id: Mapped[str | None] = mapped_column(String(100))
+    isolation: Mapped[str | None] = mapped_column(String(20))
+    branch: Mapped[str | None] = mapped_column(String(100))
+    commit: Mapped[str | None] = mapped_column(String(64))
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    exit_code: Mapped[int | None] = mapped_column(Integer)
+    logs_url: Mapped[str | None] = mapped_column(String(500))
+    metrics_json: Mapped[dict[str, Any] | None]
+    tests: Mapped[list[Any]] = mapped_column(default=list)
+    cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_by: Mapped[UUID]

@@ -1,0 +1,45 @@
+"""All SQL of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from devstudio_server.execution.models import Run
+from devstudio_server.kit.pagination import PageRequest
+
+
+class RunRepository:
+    """Reads and adds runs within one unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        """Work in ``session``."""
+        self._session = session
+
+    def flush(self) -> None:
+        """Send pending changes to the database."""
+        self._session.flush()
+
+    def find(self, run_id: UUID) -> Run | None:
+        """Return a run, or None."""
+        return self._session.scalars(select(Run).where(Run.id == run_id)).one_or_none()
+
+    def list(self, page: PageRequest, *, project_id: UUID | None, status: str | None) -> Sequence[Run]:
+        """Return up to ``page.limit + 1`` runs, newest first."""
+        query = select(Run)
+        if project_id is not None:
+            query = query.where(Run.project_id == project_id)
+        if status is not None:
+            query = query.where(Run.status == status)
+        if page.after is not None:
+            query = query.where(Run.id < page.after)
+        return self._session.scalars(query.order_by(Run.id.desc()).limit(page.limit + 1)).all()
+
+    def add(self, run: Run) -> Run:
+        """Store a new run."""
+        self._session.add(run)
+        self._session.flush()
+        return run

@@ -1,0 +1,132 @@
+"""The rules of runs: their life from pending to final, and their logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from devstudio_server.db import Actor, after_commit
+from devstudio_server.execution.errors import RunIsFinal, RunNotFound
+from devstudio_server.execution.logs import LogStorage
+from devstudio_server.execution.models import Run
+from devstudio_server.execution.repository import RunRepository
+from devstudio_server.execution.schemas import LogPage, RunQuery, RunStatus, RunType
+from devstudio_server.jobs import JobQueue
+from devstudio_server.kit.clock import now
+from devstudio_server.kit.pagination import Page, page_of
+
+_MAX_UTF8 = 4
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended. ``reason`` is one sentence for the person."""
+
+    status: RunStatus
+    reason: str
+    exit_code: int | None = None
+
+
+class RunService:
+    """Creates, reads, cancels and ends runs."""
+
+    def __init__(self, session: Session, actor: Actor, queue: JobQueue, logs: LogStorage) -> None:
+        """Work in ``session`` for ``actor``."""
+        self._session = session
+        self._actor = actor
+        self._runs = RunRepository(session)
+        self._queue = queue
+        self._logs = logs
+
+    def enqueue(self, kind: str, run_type: RunType, project_id: UUID, **fields: Any) -> Run:
+        """Create a run and, in the same transaction, the job of ``kind`` that does it."""
+        run = self._runs.add(Run(project_id=project_id, type=run_type, created_by=self._actor.user_id, **fields))
+        run.logs_url = f"/api/v1/exec/{run.id}/logs"
+        self._queue.enqueue(self._session, self._actor, kind, {"run_id": str(run.id)})
+        return run
+
+    def get(self, run_id: UUID) -> Run:
+        """Return a run; raises `RunNotFound`."""
+        run = self._runs.find(run_id)
+        if run is None:
+            raise RunNotFound(run_id)
+        return run
+
+    def list(self, query: RunQuery) -> Page[Run]:
+        """Return one page of runs, newest first."""
+        rows = self._runs.list(query.page(), project_id=query.project_id, status=query.status)
+        return page_of(rows, query.limit, lambda run: run.id)
+
+    def start(self, run_id: UUID) -> Run | None:
+        """Note that a worker has begun; None when the run is final already, as after a cancel."""
+        run = self.get(run_id)
+        if RunStatus(run.status).final:
+            return None
+        run.status, run.started_at = RunStatus.RUNNING, run.started_at or now()
+        self._changed(run)
+        return run
+
+    def note(self, run_id: UUID, **fields: Any) -> None:
+        """Note facts about a run that is under way."""
+        run = self.get(run_id)
+        for name, value in fields.items():
+            setattr(run, name, value)
+        self._changed(run)
+
+    def finish(self, run_id: UUID, end: RunEnd) -> bool:
+        """End a run; False when it is final already. A final status never changes."""
+        run = self.get(run_id)
+        if RunStatus(run.status).final:
+            return False
+        run.status, run.reason, run.exit_code = end.status, end.reason, end.exit_code
+        run.finished_at = now()
+        self._changed(run)
+        return True
+
+    def cancel(self, run_id: UUID) -> Run:
+        """Ask a run to stop; one that no worker has begun ends at once. Raises `RunIsFinal`."""
+        run = self.get(run_id)
+        if RunStatus(run.status).final:
+            raise RunIsFinal(run.status)
+        run.cancel_requested = True
+        if run.status == RunStatus.PENDING:
+            self.finish(run_id, RunEnd(RunStatus.CANCELLED, "Cancelled before it began."))
+        self._changed(run)
+        return run
+
+    def _changed(self, run: Run) -> None:
+        run.version += 1
+        self._runs.flush()
+        after_commit(self._session, lambda: self._logs.notify(run.id))
+
+    def log(self, run_id: UUID, offset: int, limit: int) -> LogPage:
+        """Return a piece of a run's log; bytes that are not UTF-8 show as U+FFFD, offsets always count bytes."""
+        run = self.get(run_id)  # before the bytes, so that a final status means that all of them are there
+        status = RunStatus(run.status)
+        data = self._logs.read(run.tenant_id, run_id, offset, limit)
+        at_end = offset + len(data) >= self._logs.size(run.tenant_id, run_id)
+        if not (status.final and at_end):
+            data = _whole_characters(data)
+        following = offset + len(data)
+        return LogPage(
+            run_id=run_id,
+            offset=offset,
+            next_offset=following,
+            content=data.decode("utf-8", "replace"),
+            eof=status.final and at_end,
+            status=status,
+        )
+
+
+def _whole_characters(data: bytes) -> bytes:
+    """Cut a character that is not complete yet off the end of ``data``, unless nothing else is there."""
+    for length in range(1, min(_MAX_UTF8, len(data)) + 1):
+        byte = data[-length]
+        if byte & 0xC0 == 0x80:  # a continuation byte: its first byte is further left
+            continue
+        needed = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+        return data[:-length] if needed > length else data
+    return data

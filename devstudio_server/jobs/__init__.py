@@ -1,0 +1,6 @@
+"""The queue: work is enqueued in the transaction that asks for it, and done at least once by a worker."""
+
+from devstudio_server.jobs.queue import JobContext, JobHandler, JobQueue
+from devstudio_server.jobs.worker import EmbeddedWorker
+
+__all__ = ["EmbeddedWorker", "JobContext", "JobHandler", "JobQueue"]

@@ -1,0 +1,1 @@
+"""Jupyter's own services, as DevStudio needs them."""

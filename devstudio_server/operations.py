@@ -1,0 +1,18 @@
+"""Every operation of the server, of every domain."""
+
+from __future__ import annotations
+
+from devstudio_server.admin import handlers as admin
+from devstudio_server.ai import handlers as ai
+from devstudio_server.execution import handlers as execution
+from devstudio_server.patches import handlers as patches
+from devstudio_server.planning import handlers as planning
+from devstudio_server.projects import handlers as projects
+from devstudio_server.specs import handlers as specs
+from devstudio_server.web import Operation
+
+
+def all_operations() -> list[Operation]:
+    """Return them in the order of the domains."""
+    domains = (projects, specs, planning, patches, execution, ai, admin)
+    return [operation for domain in domains for operation in domain.operations]

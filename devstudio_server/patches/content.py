@@ -1,0 +1,117 @@
+"""What a patch holds: a checked set of file changes, as a tree, a diff and a digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from devstudio_server.patches.errors import EmptyPatch
+from devstudio_server.patches.schemas import Change, FileComparison, PatchedFile
+from devstudio_server.scm import GitRepository
+from devstudio_server.scm.errors import UnsafePath
+from devstudio_server.scm.paths import safe_path
+
+MAX_FILES = 500
+MAX_FILE_BYTES = 1024 * 1024
+MAX_PATCH_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class PatchContent:
+    """A change from ``base_tree`` to ``result_tree``. ``digest`` is the SHA-256 of ``diff``, in hexadecimal."""
+
+    base_tree: str
+    result_tree: str
+    diff: str
+    digest: str
+    files: list[PatchedFile]
+
+
+def digest_of(diff: str) -> str:
+    """Return the digest that names a diff's exact bytes."""
+    return hashlib.sha256(diff.encode()).hexdigest()
+
+
+def check_files(files: Mapping[str, str | None], existing: Iterable[str]) -> None:
+    """Raise `UnsafePath` or `EmptyPatch` for a set of changes that must not be made; None deletes a file."""
+    if not files:
+        raise EmptyPatch("The change names no file.")
+    present = set(existing)
+    if len(files) > MAX_FILES:
+        raise UnsafePath(f"The change has {len(files)} files; at most {MAX_FILES} are taken.")
+    for path, content in files.items():
+        safe_path(path)
+        if content is not None and len(content.encode()) > MAX_FILE_BYTES:
+            raise UnsafePath(f"The file {path} has more than {MAX_FILE_BYTES} bytes.")
+        if content is None and path not in present:
+            raise UnsafePath(f"The file {path} is to be deleted, but the repository has no such file.")
+    _check_collisions({path for path, content in files.items() if content is not None}, present - set(files))
+
+
+def _check_collisions(written: set[str], kept: set[str]) -> None:
+    """Refuse two names that a file system may take for one, and a name that is a file here and a folder there."""
+    everything = written | kept
+    folded: dict[str, str] = {}
+    for path in sorted(everything):
+        other = folded.setdefault(path.casefold(), path)
+        if other != path and (path in written or other in written):
+            raise UnsafePath(f"The paths {other} and {path} differ only in case, and some file systems take them for one.")
+    for path in written:
+        parents = {path.rsplit("/", depth)[0] for depth in range(1, path.count("/") + 1)}
+        clash = parents & everything
+        if clash:
+            raise UnsafePath(f"The path {path} needs a folder where {min(clash)} is a file.")
+        if any(other.startswith(f"{path}/") for other in everything):
+            raise UnsafePath(f"The path {path} is a folder already.")
+
+
+def build_content(repository: GitRepository, base_tree: str, files: Mapping[str, str | None]) -> PatchContent:
+    """Make the tree and the diff of a checked change; raises as `check_files`, and when nothing changes."""
+    check_files(files, repository.files(base_tree))
+    written = {path: None if content is None else content.encode() for path, content in files.items()}
+    result = repository.change(base_tree, written)
+    if result == base_tree:
+        raise EmptyPatch("The change leaves every file as it is.")
+    diff = repository.diff(base_tree, result).decode("utf-8")
+    if len(diff.encode()) > MAX_PATCH_BYTES:
+        raise UnsafePath(f"The patch has more than {MAX_PATCH_BYTES} bytes. Split the task.")
+    return PatchContent(base_tree, result, diff, digest_of(diff), summarize(repository, base_tree, result))
+
+
+def summarize(repository: GitRepository, base: str, result: str) -> list[PatchedFile]:
+    """Return what happens to each file between two trees."""
+    before, after = set(repository.files(base)), set(repository.files(result))
+    return [
+        PatchedFile(
+            path=stat.path, change=_change(stat.path, before, after), additions=stat.additions, deletions=stat.deletions
+        )
+        for stat in repository.numstat(base, result)
+    ]
+
+
+def _change(path: str, before: set[str], after: set[str]) -> Change:
+    if path not in before:
+        return "create"
+    return "update" if path in after else "delete"
+
+
+def compare(repository: GitRepository, base: str, result: str, files: Iterable[PatchedFile]) -> list[FileComparison]:
+    """Return both sides of each file."""
+    return [_comparison(repository.read(base, file.path), repository.read(result, file.path), file) for file in files]
+
+
+def _comparison(old: bytes | None, new: bytes | None, file: PatchedFile) -> FileComparison:
+    texts = [_text(side) for side in (old, new)]
+    binary = any(side is not None and text is None for side, text in zip((old, new), texts, strict=True))
+    shown = (None, None) if binary else texts
+    return FileComparison(**file.model_dump(), old=shown[0], new=shown[1], binary=binary)
+
+
+def _text(content: bytes | None) -> str | None:
+    if content is None or b"\0" in content:
+        return None
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None

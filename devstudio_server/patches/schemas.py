@@ -1,0 +1,135 @@
+"""Public shapes of patches."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from devstudio_server.web.schemas import ListQuery, Payload, Shape
+
+
+class PatchStatus(StrEnum):
+    """Where a patch stands (the seed's statuses)."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    APPLIED = "applied"
+
+
+Change = Literal["create", "update", "delete"]
+
+
+class PatchedFile(Shape):
+    """A file that a patch changes, with its counts of lines."""
+
+    path: str
+    change: Change
+    additions: int
+    deletions: int
+
+
+class FileComparison(Shape):
+    """Both sides of a file; null where it does not exist, and for ``binary`` files."""
+
+    path: str
+    change: Change
+    old: str | None
+    new: str | None
+    binary: bool = False
+    additions: int
+    deletions: int
+
+
+class ApprovalRead(Shape):
+    """Someone approved the bytes named by ``digest``. ``self_reviewed`` marks the author's own approval."""
+
+    id: UUID
+    user_id: UUID
+    user_name: str
+    digest: str
+    self_reviewed: bool
+    created_at: datetime
+
+
+class PatchRead(Shape):
+    """A patch. ``base`` is the commit it was made on; ``digest`` is the SHA-256 of the diff, in hexadecimal."""
+
+    id: UUID
+    task_id: UUID
+    project_id: UUID
+    status: PatchStatus
+    summary: str
+    base: str
+    digest: str
+    files: list[PatchedFile]
+    warnings: list[str]
+    model: str
+    provider: str
+    created_by: UUID
+    approved_by: UUID | None
+    approvals: list[ApprovalRead]
+    rejected_reason: str | None
+    applied_at: datetime | None
+    commit: str | None
+    run_id: UUID | None
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    source_module: str
+
+
+class PatchQuery(ListQuery):
+    """Filters of the list."""
+
+    task_id: UUID | None = None
+    status: PatchStatus | None = None
+
+
+class PreviewRequest(Payload):
+    """Which patch to show."""
+
+    patch_id: UUID
+
+
+class PatchPreview(Shape):
+    """A patch in full: the unified diff, and both sides of every file."""
+
+    patch_id: UUID
+    task_id: UUID
+    status: PatchStatus
+    base: str
+    digest: str
+    diff: str
+    files: list[FileComparison]
+    warnings: list[str]
+
+
+class ApproveRequest(Payload):
+    """An approval names the digest of the bytes that were looked at."""
+
+    digest: str = Field(min_length=64, max_length=71, description="`digest` of the preview; `sha256:` before it is allowed.")
+
+
+class RejectRequest(Payload):
+    """A rejection says why."""
+
+    reason: str = Field(min_length=1, max_length=10_000)
+
+
+class ApplyRequest(Payload):
+    """Which approved patch to apply, and to which branch."""
+
+    patch_id: UUID
+    branch: str | None = Field(None, max_length=100, description="Defaults to the project's default branch.")
+
+
+class ApplyResult(Shape):
+    """The run that applies, tests and, when the tests pass, commits."""
+
+    run_id: UUID
+    patch_id: UUID

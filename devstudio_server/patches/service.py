@@ -1,0 +1,226 @@
+"""The rules of patches: made from a change, approved by digest, applied only when approved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from devstudio_server.db import Actor
+from devstudio_server.execution.logs import LogStorage
+from devstudio_server.execution.schemas import RunStatus, RunType
+from devstudio_server.execution.service import RunService
+from devstudio_server.jobs import JobQueue
+from devstudio_server.kit.pagination import page_of
+from devstudio_server.patches.content import PatchContent, compare, digest_of
+from devstudio_server.patches.errors import (
+    ApplyUnderWay,
+    BranchInvalid,
+    DigestMismatch,
+    OwnPatch,
+    PatchNotApproved,
+    PatchNotFound,
+    PatchNotPending,
+)
+from devstudio_server.patches.models import Approval, Patch
+from devstudio_server.patches.repository import PatchRepository
+from devstudio_server.patches.schemas import (
+    ApplyResult,
+    ApprovalRead,
+    PatchedFile,
+    PatchPreview,
+    PatchQuery,
+    PatchRead,
+    PatchStatus,
+)
+from devstudio_server.projects.models import Project
+from devstudio_server.scm import GitRepository, GitStorage
+from devstudio_server.scm.workspace import WorkspaceStorage
+from devstudio_server.specs.models import Task
+from devstudio_server.specs.schemas import TaskStatus
+from devstudio_server.specs.service import SpecService
+from devstudio_server.web import ListPage, Ports
+
+APPLY_JOB = "patches.apply"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a patch comes from."""
+
+    base: str
+    summary: str
+    warnings: list[str]
+    model: str
+    provider: str
+
+
+class PatchService:
+    """Creates, shows, approves, rejects and applies patches."""
+
+    def __init__(self, session: Session, actor: Actor, ports: Ports) -> None:
+        """Work in ``session`` for ``actor``."""
+        self._session = session
+        self._actor = actor
+        self._patches = PatchRepository(session)
+        self.specs = SpecService(session, actor, ports.get(GitStorage), ports.get(WorkspaceStorage))
+        self.runs = RunService(session, actor, ports.get(JobQueue), ports.get(LogStorage))
+
+    def create(self, task: Task, project: Project, content: PatchContent, origin: Origin) -> Patch:
+        """Store a pending patch for a task; its bytes never change."""
+        patch = Patch(
+            task_id=task.id,
+            project_id=project.id,
+            patch_content=content.diff,
+            summary=origin.summary,
+            base=origin.base,
+            result_tree=content.result_tree,
+            digest=content.digest,
+            files=[file.model_dump() for file in content.files],
+            warnings=origin.warnings,
+            model=origin.model,
+            provider=origin.provider,
+            created_by=self._actor.user_id,
+        )
+        self._patches.add(patch)
+        self.repository(patch).keep(f"patches/{patch.id}", content.result_tree)
+        self.specs.record_progress(task.id, TaskStatus.REVIEW, "A patch waits for review.")
+        return patch
+
+    def get(self, patch_id: UUID) -> Patch:
+        """Return a patch of a project that is still there; raises `PatchNotFound`."""
+        patch = self._patches.find(patch_id)
+        if patch is None:
+            raise PatchNotFound(patch_id)
+        self.specs.projects.get(patch.project_id)
+        return patch
+
+    def repository(self, patch: Patch) -> GitRepository:
+        """Return the repository of a patch's project."""
+        return self.specs.projects.repository(self.specs.projects.get(patch.project_id))
+
+    def read(self, patch_id: UUID) -> PatchRead:
+        """Return the public shape of a patch."""
+        return self._read([self.get(patch_id)])[0]
+
+    def _read(self, patches: Sequence[Patch]) -> list[PatchRead]:
+        approvals = self._patches.approvals([patch.id for patch in patches])
+        return [_patch_read(patch, approvals[patch.id]) for patch in patches]
+
+    def list(self, query: PatchQuery) -> ListPage[PatchRead]:
+        """Return one page of patches, newest first."""
+        rows = self._patches.list(query.page(), task_id=query.task_id, status=query.status)
+        page = page_of(rows, query.limit, lambda patch: patch.id)
+        return ListPage[PatchRead](items=self._read(page.items), next_cursor=page.next_cursor)
+
+    def preview(self, patch_id: UUID) -> PatchPreview:
+        """Return the diff and both sides of every file."""
+        patch = self.get(patch_id)
+        repository = self.repository(patch)
+        files = [PatchedFile.model_validate(file) for file in patch.files]
+        return PatchPreview(
+            patch_id=patch.id,
+            task_id=patch.task_id,
+            status=PatchStatus(patch.status),
+            base=patch.base,
+            digest=patch.digest,
+            diff=patch.patch_content,
+            files=compare(repository, repository.tree(patch.base), patch.result_tree, files),
+            warnings=patch.warnings,
+        )
+
+    def approve(self, patch_id: UUID, digest: str) -> PatchRead:
+        """Approve the bytes that ``digest`` names.
+
+        Raises `DigestMismatch` when the patch has other bytes, `OwnPatch` when the actor made it and is not the only user.
+        """
+        patch = self._pending(patch_id)
+        if digest.removeprefix("sha256:").lower() != digest_of(patch.patch_content):
+            raise DigestMismatch("The digest is not that of this patch, so nothing was approved. Look at the preview again.")
+        own = patch.created_by == self._actor.user_id
+        if own and not self._actor.sole_user:
+            raise OwnPatch("You made this patch, so someone else has to approve it.")
+        approval = Approval(patch_id=patch.id, user_id=self._actor.user_id, user_name=self._actor.name)
+        approval.digest, approval.self_reviewed = patch.digest, own
+        self._patches.add(approval)
+        patch.approved_by = self._actor.user_id
+        self._set_status(patch, PatchStatus.APPROVED)
+        self.specs.record_progress(patch.task_id, TaskStatus.REVIEW, "The patch is approved and waits to be applied.")
+        return self.read(patch_id)
+
+    def reject(self, patch_id: UUID, reason: str) -> PatchRead:
+        """Reject a pending patch; the reason goes into the next generation for the task."""
+        patch = self._pending(patch_id)
+        patch.rejected_reason = reason
+        self._set_status(patch, PatchStatus.REJECTED)
+        self.specs.record_progress(patch.task_id, TaskStatus.IN_PROGRESS, f"The patch was rejected: {reason}")
+        return self.read(patch_id)
+
+    def _pending(self, patch_id: UUID) -> Patch:
+        patch = self.get(patch_id)
+        if patch.status != PatchStatus.PENDING:
+            raise PatchNotPending(f"The patch is {patch.status} already. Generate a new one to change it.")
+        return patch
+
+    def _set_status(self, patch: Patch, status: PatchStatus) -> None:
+        patch.status = status
+        patch.version += 1
+        self._patches.flush()
+
+    def apply(self, patch_id: UUID, branch: str | None) -> ApplyResult:
+        """Queue the run that applies an approved patch, tests it, and commits when the tests pass."""
+        patch = self.get(patch_id)
+        if patch.status != PatchStatus.APPROVED:
+            raise PatchNotApproved(f"The patch is {patch.status}. Only an approved patch is applied.")
+        project = self.specs.projects.get_writable(patch.project_id)
+        self._refuse_second_run(patch)
+        target = self._branch(patch, project, branch)
+        run = self.runs.enqueue(
+            APPLY_JOB, RunType.TEST, project.id, patch_id=patch.id, task_id=patch.task_id, branch=target
+        )
+        patch.run_id = run.id
+        patch.version += 1
+        self.specs.record_progress(patch.task_id, TaskStatus.REVIEW, "The patch is being applied and tested.")
+        return ApplyResult(run_id=run.id, patch_id=patch.id)
+
+    def _refuse_second_run(self, patch: Patch) -> None:
+        if patch.run_id is not None and not RunStatus(self.runs.get(patch.run_id).status).final:
+            raise ApplyUnderWay(f"The run {patch.run_id} is applying this patch now. Wait for it, or cancel it.")
+
+    def _branch(self, patch: Patch, project: Project, branch: str | None) -> str:
+        target = branch or project.default_branch
+        repository = self.repository(patch)
+        if not repository.is_branch_name(target) or repository.head(target) is None:
+            message = f"The project has no branch {target!r}. Leave `branch` out to use {project.default_branch}."
+            raise BranchInvalid(message, errors=[{"loc": ["body", "branch"], "msg": message}])
+        return target
+
+    def approved_digests(self, patch: Patch) -> list[Approval]:
+        """Return the approvals of the bytes that the patch has now."""
+        digest = digest_of(patch.patch_content)
+        return [approval for approval in self._patches.approvals([patch.id])[patch.id] if approval.digest == digest]
+
+    def mark_applied(self, patch: Patch, commit: str, run_id: UUID) -> None:
+        """Note that a run committed the patch."""
+        patch.commit, patch.run_id = commit, run_id
+        patch.applied_at = self.runs.get(run_id).finished_at
+        self._set_status(patch, PatchStatus.APPLIED)
+
+    def rejection_reasons(self, task_id: UUID, limit: int = 3) -> list[str]:
+        """Return why the newest rejected patches of a task were rejected."""
+        return [str(patch.rejected_reason) for patch in self._patches.rejections(task_id, limit)]
+
+
+def criterion_warnings(criteria: Sequence[str], contents: Sequence[str]) -> list[str]:
+    """Return a warning for each criterion that no file of a change names in the form that a report shows."""
+    text = "\n".join(contents)
+    unnamed = [key for key in criteria if not re.search(rf"""["'\[]{re.escape(key)}["'\]]""", text)]
+    return [f"No test in this patch names criterion {key}, so the run cannot prove it." for key in unnamed]
+
+
+def _patch_read(patch: Patch, approvals: Sequence[Approval]) -> PatchRead:
+    values = {name: getattr(patch, name) for name in PatchRead.model_fields if name != "approvals"}
+    return PatchRead(**values, approvals=[ApprovalRead.model_validate(row) for row in approvals])

@@ -1,0 +1,41 @@
+"""HTTP of planning and generation."""
+
+from __future__ import annotations
+
+from devstudio_server.auth import Permission
+from devstudio_server.kit.errors import BadGateway, Conflict, NotFound, Unavailable
+from devstudio_server.planning.generation import GenerationService
+from devstudio_server.planning.schemas import GenerateRequest, GenerateResult, PlanRequest, PlanResult
+from devstudio_server.planning.service import PlanningService
+from devstudio_server.web import Call, Operations
+
+operations = Operations("planning")
+
+_ERRORS = (NotFound, Conflict, BadGateway, Unavailable)
+
+
+@operations.operation(
+    "POST",
+    "plan",
+    permission=Permission.SPEC_UPDATE,
+    summary="Plan documents with a model",
+    errors=_ERRORS,
+    outside=True,
+)
+def plan(call: Call, body: PlanRequest) -> PlanResult:
+    """Have a model write the documents of a stage; a change made meanwhile by a person is never overwritten."""
+    return PlanningService(call.units, call.actor, call.ports, call.progress, call.left).plan(body)
+
+
+@operations.operation(
+    "POST",
+    "code/generate",
+    permission=Permission.CODE_GENERATE,
+    status=201,
+    summary="Generate code for a task",
+    errors=_ERRORS,
+    outside=True,
+)
+def generate_code(call: Call, body: GenerateRequest) -> GenerateResult:
+    """Have a model propose the change that implements a task; the result is a pending patch, nothing is applied."""
+    return GenerationService(call.units, call.actor, call.ports, call.progress, call.left).generate(body)

@@ -1,0 +1,213 @@
+"""One bare repository, through git's plumbing commands: no work tree, no shell, no hooks, no user configuration."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstudio_server.scm.errors import BranchMoved, PatchDoesNotApply, git_error
+
+TIMEOUT_S = 60
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+"""Git's id of the tree without entries."""
+
+_ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "HOME": "/nonexistent",
+    "LC_ALL": "C.UTF-8",
+}
+# A commit that was acknowledged survives a power cut; names are never quoted; a line end is never changed.
+_OPTIONS = (
+    "-c", "core.fsync=committed", "-c", "core.quotePath=false", "-c", "core.autocrlf=false",
+    "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never", "-c", "gc.auto=0",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who a commit names."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True)
+class NumStat:
+    """How much a file changes; both counts are 0 for a binary file."""
+
+    path: str
+    additions: int
+    deletions: int
+    binary: bool
+
+
+class GitRepository:
+    """A bare repository at ``path``. Methods raise `GitFailed` or `StorageFull`; objects are ids in hexadecimal."""
+
+    def __init__(self, path: Path) -> None:
+        """Work on the repository at ``path``, which need not exist yet."""
+        self.path = path
+
+    def create(self, branch: str) -> str:
+        """Create the repository with one empty commit on ``branch``, unless it exists; return the commit."""
+        if not (self.path / "HEAD").exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._run("init", "--bare", "--quiet", "--template=", f"--initial-branch={branch}", str(self.path), bare=False)
+        head = self.head(branch)
+        if head is None:
+            self.write_empty_tree()
+            head = self.commit(EMPTY_TREE, (), "Create the project", Author("RENUM DevStudio", "devstudio@localhost"))
+            self.move_branch(branch, head, None)
+        return head
+
+    def write_empty_tree(self) -> None:
+        """Store the empty tree as an object."""
+        self._run("mktree", stdin=b"")
+
+    def head(self, branch: str) -> str | None:
+        """Return the commit of ``branch``, or None when there is no such branch."""
+        result = self._run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}", check=False)
+        return result.stdout.decode().strip() or None if result.returncode == 0 else None
+
+    def is_branch_name(self, branch: str) -> bool:
+        """Tell whether git takes ``branch`` as the name of a branch."""
+        return not branch.startswith("-") and self._run("check-ref-format", "--branch", branch, check=False).returncode == 0
+
+    def tree(self, commit: str) -> str:
+        """Return the tree of ``commit``."""
+        return self._text("rev-parse", "--verify", f"{commit}^{{tree}}")
+
+    def parent_tree(self, commit: str) -> str:
+        """Return the tree of the first parent of ``commit``, the empty tree when it has none."""
+        result = self._run("rev-parse", "--verify", "--quiet", f"{commit}^1^{{tree}}", check=False)
+        return result.stdout.decode().strip() if result.returncode == 0 else EMPTY_TREE
+
+    def files(self, tree: str) -> list[str]:
+        """List the paths of all files of ``tree``, sorted."""
+        listing = self._run("ls-tree", "-r", "-z", "--name-only", "--full-tree", tree).stdout
+        return [name.decode("utf-8", "surrogateescape") for name in listing.split(b"\0") if name]
+
+    def read(self, tree: str, path: str) -> bytes | None:
+        """Return the bytes of the file at ``path``, or None when there is none."""
+        listing = self._run("ls-tree", "-z", "--full-tree", tree, "--", path).stdout
+        if not listing:
+            return None
+        _mode, kind, blob = listing.split(b"\t", 1)[0].decode().split()
+        return self._run("cat-file", "blob", blob).stdout if kind == "blob" else None
+
+    def archive(self, tree: str) -> bytes:
+        """Return the files of ``tree`` as a tar archive."""
+        return self._run("archive", "--format=tar", "--mtime=2000-01-01T00:00:00Z", tree).stdout
+
+    def change(self, tree: str, files: Mapping[str, bytes | None]) -> str:
+        """Return the tree that ``tree`` becomes when ``files`` are written, and those that are None removed."""
+        modes = self._modes(tree)
+        with self._index(tree) as index:
+            lines = [self._index_line(path, content, modes.get(path, "100644")) for path, content in files.items()]
+            self._run("update-index", "-z", "--index-info", stdin=b"".join(lines), index=index)
+            return self._text("write-tree", index=index)
+
+    def _modes(self, tree: str) -> dict[str, str]:
+        rows = self._run("ls-tree", "-r", "-z", "--full-tree", tree).stdout.split(b"\0")
+        named = (row.decode("utf-8", "surrogateescape").split("\t", 1) for row in rows if row)
+        return {path: entry.split()[0] for entry, path in named}
+
+    def _index_line(self, path: str, content: bytes | None, mode: str) -> bytes:
+        name = path.encode("utf-8", "surrogateescape")
+        if content is None:
+            return b"0 " + b"0" * 40 + b"\t" + name + b"\0"
+        blob = self._run("hash-object", "-w", "--no-filters", "--stdin", stdin=content).stdout.strip()
+        return mode.encode() + b" " + blob + b"\t" + name + b"\0"
+
+    def diff(self, old: str, new: str) -> bytes:
+        """Return the unified diff between two trees, in the form that `apply` takes."""
+        return self._run(
+            "diff-tree", "-p", "-r", "--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", old, new
+        ).stdout  # fmt: skip
+
+    def numstat(self, old: str, new: str) -> list[NumStat]:
+        """Return the size of each file's change between two trees."""
+        out = self._run("diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", old, new).stdout
+        return [_numstat(row.decode("utf-8", "surrogateescape")) for row in out.split(b"\0") if row]
+
+    def apply(self, tree: str, diff: bytes) -> str:
+        """Return the tree that ``diff`` makes of ``tree``; raises `PatchDoesNotApply`. No work tree is touched."""
+        with self._index(tree) as index:
+            result = self._run("apply", "--cached", "--whitespace=nowarn", "-", stdin=diff, index=index, check=False)
+            if result.returncode != 0:
+                first = (result.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"])[0]
+                raise PatchDoesNotApply(
+                    f"{first.removeprefix('error: ')}. The branch changed since the patch was made; generate it again."
+                )
+            return self._text("write-tree", index=index)
+
+    def commit(self, tree: str, parents: tuple[str, ...], message: str, author: Author) -> str:
+        """Store a commit and return its id. No branch moves."""
+        arguments = [item for parent in parents for item in ("-p", parent)]
+        return self._text("commit-tree", tree, *arguments, stdin=message.encode(), author=author)
+
+    def move_branch(self, branch: str, new: str, old: str | None) -> None:
+        """Move ``branch`` from ``old`` to ``new`` at once; raises `BranchMoved` when it is no longer at ``old``."""
+        expected = old if old is not None else "0" * 40
+        result = self._run("update-ref", f"refs/heads/{branch}", new, expected, check=False)
+        if result.returncode == 0:
+            return
+        text = result.stderr.decode("utf-8", "replace")
+        if self.head(branch) != old:
+            raise BranchMoved(f"The branch {branch} moved while the patch was tested; nothing was committed. Apply it again.")
+        raise git_error("update-ref", text)
+
+    def contains(self, branch: str, commit: str) -> bool:
+        """Tell whether ``commit`` is in the history of ``branch``."""
+        return self._run("merge-base", "--is-ancestor", commit, f"refs/heads/{branch}", check=False).returncode == 0
+
+    def keep(self, name: str, commit_or_tree: str) -> None:
+        """Keep an object from being collected, under ``refs/devstudio/<name>``."""
+        self._run("update-ref", f"refs/devstudio/{name}", commit_or_tree)
+
+    @contextmanager
+    def _index(self, tree: str) -> Iterator[Path]:
+        """Yield a temporary index that holds ``tree``."""
+        with tempfile.TemporaryDirectory(prefix="devstudio-index-") as folder:
+            index = Path(folder) / "index"
+            self._run("read-tree", tree, index=index)
+            yield index
+
+    def _text(self, *arguments: str, stdin: bytes = b"", index: Path | None = None, author: Author | None = None) -> str:
+        return self._run(*arguments, stdin=stdin, index=index, author=author).stdout.decode().strip()
+
+    def _run(  # noqa: PLR0913 - what varies between git's commands
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        index: Path | None = None,
+        author: Author | None = None,
+        check: bool = True,
+        bare: bool = True,
+    ) -> subprocess.CompletedProcess[bytes]:
+        environment = {**_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)}
+        if index is not None:
+            environment["GIT_INDEX_FILE"] = str(index)
+        if author is not None:
+            for role in ("AUTHOR", "COMMITTER"):
+                environment |= {f"GIT_{role}_NAME": author.name, f"GIT_{role}_EMAIL": author.email}
+        where = (f"--git-dir={self.path}",) if bare else ()
+        command = ["git", *where, *_OPTIONS, *arguments]
+        result = subprocess.run(command, input=stdin, capture_output=True, env=environment, timeout=TIMEOUT_S, check=False, cwd="/")
+        if check and result.returncode != 0:
+            raise git_error(arguments[0], result.stderr.decode("utf-8", "replace"))
+        return result
+
+
+def _numstat(row: str) -> NumStat:
+    additions, deletions, path = row.split("\t", 2)
+    binary = additions == "-"
+    return NumStat(path, 0 if binary else int(additions), 0 if binary else int(deletions), binary)

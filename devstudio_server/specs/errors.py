@@ -1,0 +1,35 @@
+"""What can go wrong with specs."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from devstudio_server.kit.errors import Conflict, Invalid, NotFound
+
+
+class SpecSessionNotFound(NotFound):
+    """No such session in this tenant."""
+
+    def __init__(self, session_id: UUID) -> None:
+        """Name the id that was asked for."""
+        super().__init__(f"There is no spec session {session_id}. `GET /api/v1/spec-sessions` lists those that you can see.")
+
+
+class TaskNotFound(NotFound):
+    """No such task in this tenant."""
+
+    def __init__(self, task_id: UUID) -> None:
+        """Name the id that was asked for."""
+        super().__init__(f"There is no task {task_id}. It may have been removed from its session's tasks document.")
+
+
+class DocumentConflict(Conflict):
+    """Two people changed the same lines."""
+
+    title = "Both sides changed the same text"
+
+
+class NotebookUnreadable(Invalid):
+    """The notebook is no notebook of a session."""
+
+    title = "Not a session's notebook"

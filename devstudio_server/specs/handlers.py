@@ -1,0 +1,92 @@
+"""HTTP of spec sessions, documents and tasks."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from devstudio_server.auth import Permission
+from devstudio_server.kit.errors import Conflict
+from devstudio_server.specs.schemas import (
+    SpecSessionCreate,
+    SpecSessionQuery,
+    SpecSessionRead,
+    SpecSessionSummary,
+    SpecSessionUpdate,
+    TaskList,
+    TaskRead,
+)
+from devstudio_server.specs.service import SpecService
+from devstudio_server.scm import GitStorage
+from devstudio_server.scm.workspace import WorkspaceStorage
+from devstudio_server.web import Call, ListPage, Operations
+from devstudio_server.web.schemas import list_page
+
+operations = Operations("spec-sessions")
+
+
+def _service(call: Call) -> SpecService:
+    return SpecService(call.session, call.actor, call.port(GitStorage), call.port(WorkspaceStorage))
+
+
+@operations.operation(
+    "POST",
+    "spec-sessions",
+    permission=Permission.SPEC_CREATE,
+    status=201,
+    summary="Create a spec session",
+    errors=(Conflict,),
+)
+def create_spec_session(call: Call, body: SpecSessionCreate) -> SpecSessionRead:
+    """Create a session with three empty documents, and write its files into the project's tree."""
+    service = _service(call)
+    return service.read(service.create(body))
+
+
+@operations.operation("GET", "spec-sessions", permission=Permission.SPEC_READ, summary="List spec sessions")
+def list_spec_sessions(call: Call, query: SpecSessionQuery) -> ListPage[SpecSessionSummary]:
+    """List the tenant's sessions, newest first."""
+    return list_page(SpecSessionSummary, _service(call).list(query))
+
+
+@operations.operation(
+    "GET", "spec-sessions/{session_id}", permission=Permission.SPEC_READ, summary="Get a spec session"
+)
+def get_spec_session(call: Call, session_id: UUID) -> SpecSessionRead:
+    """Return one session with its documents."""
+    service = _service(call)
+    return service.read(service.get(session_id))
+
+
+@operations.operation(
+    "PUT",
+    "spec-sessions/{session_id}",
+    permission=Permission.SPEC_UPDATE,
+    summary="Change a spec session",
+    errors=(Conflict,),
+)
+def update_spec_session(call: Call, session_id: UUID, body: SpecSessionUpdate) -> SpecSessionRead:
+    """Change what is given. Criteria and tasks are derived anew from changed documents."""
+    service = _service(call)
+    return service.read(service.update(session_id, body, call.if_match))
+
+
+@operations.operation(
+    "DELETE", "spec-sessions/{session_id}", permission=Permission.SPEC_DELETE, summary="Delete a spec session"
+)
+def delete_spec_session(call: Call, session_id: UUID) -> None:
+    """Take a session out of sight; its files stay in the project's tree."""
+    _service(call).delete(session_id, call.if_match)
+
+
+@operations.operation(
+    "GET", "spec-sessions/{session_id}/tasks", permission=Permission.SPEC_READ, summary="List the tasks of a session"
+)
+def list_tasks(call: Call, session_id: UUID) -> TaskList:
+    """Return the tasks in the document's order, each with its derived status and evidence."""
+    return _service(call).tasks(session_id)
+
+
+@operations.operation("GET", "tasks/{task_id}", permission=Permission.SPEC_READ, summary="Get a task")
+def get_task(call: Call, task_id: UUID) -> TaskRead:
+    """Return one task with its derived status and evidence."""
+    return _service(call).task(task_id)

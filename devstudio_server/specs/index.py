@@ -1,0 +1,88 @@
+"""Derives criteria and tasks from the documents, in the transaction that changes them."""
+
+from __future__ import annotations
+
+from devstudio_server.kit.clock import now
+from devstudio_server.specs.markdown import Finding, Parsed, TaskBlock, expand_references, parse
+from devstudio_server.specs.models import Criterion, SpecSession, Task
+from devstudio_server.specs.repository import SpecRepository
+from devstudio_server.specs.schemas import DocumentType, TaskStatus
+from devstudio_server.specs.status import DerivedStatus, derive_status, proofs_of
+
+MAX_TITLE = 200
+
+
+class SpecIndex:
+    """Keeps a session's rows of criteria and tasks equal to its texts."""
+
+    def __init__(self, specs: SpecRepository, session: SpecSession) -> None:
+        """Work on ``session`` through ``specs``."""
+        self._specs = specs
+        self._session = session
+
+    def rebuild(self, texts: dict[DocumentType, str]) -> None:
+        """Derive criteria and tasks from ``texts``, then every status."""
+        requirements = parse(DocumentType.REQUIREMENTS, texts.get(DocumentType.REQUIREMENTS, ""))
+        tasks = parse(DocumentType.TASKS, texts.get(DocumentType.TASKS, ""))
+        self._index_criteria(requirements)
+        self._index_tasks(tasks, requirements)
+        self._specs.flush()
+        self.refresh_statuses()
+
+    def _index_criteria(self, parsed: Parsed) -> None:
+        stale = {row.block_id: row for row in self._specs.criteria(self._session.id)}
+        for position, (key, block) in enumerate(parsed.criteria().items()):
+            row = stale.pop(block.id or "", None)
+            if row is None:
+                row = Criterion(session_id=self._session.id, block_id=block.id)
+                self._specs.add_row(row)
+            row.key, row.text, row.sha256, row.position = key, block.text, block.sha256, position
+        for row in stale.values():
+            self._specs.remove_row(row)
+
+    def _index_tasks(self, parsed: Parsed, requirements: Parsed) -> None:
+        stale = {row.block_id: row for row in self._specs.all_tasks(self._session.id)}
+        for position, block in enumerate(parsed.tasks):
+            row = stale.pop(block.id or "", None)
+            if row is None:
+                row = Task(session_id=self._session.id, block_id=block.id)
+                self._specs.add_row(row)
+            self._fill_task(row, block, requirements, position)
+        for row in stale.values():
+            row.removed = True
+
+    def _fill_task(self, row: Task, block: TaskBlock, requirements: Parsed, position: int) -> None:
+        keys, _unknown = expand_references(block, requirements.criteria())
+        row.key, row.title = block.label[:20], block.title[:MAX_TITLE]
+        row.description = "\n".join(block.details) or None
+        row.criteria, row.optional, row.position, row.removed = keys, block.optional, position, False
+
+    def refresh_statuses(self) -> dict[str, DerivedStatus]:
+        """Derive the status of every task; return them by the task's block id."""
+        criteria = {row.key: row for row in self._specs.criteria(self._session.id)}
+        evidence = self._specs.evidence(self._session.id)
+        proofs = proofs_of(criteria.values(), evidence)
+        suspects = {row.block_id for row in evidence}
+        found: dict[str, DerivedStatus] = {}
+        for task in self._specs.all_tasks(self._session.id):
+            derived = derive_status(task, criteria, proofs, suspects)
+            found[task.block_id] = derived
+            if (task.status, task.status_reason) != (derived.status, derived.reason):
+                done = derived.status is TaskStatus.DONE
+                task.completed_at = (task.completed_at or now()) if done else None
+                task.status, task.status_reason = derived.status, derived.reason
+                task.version = (task.version or 0) + 1
+        self._specs.flush()
+        return found
+
+
+def findings(texts: dict[DocumentType, str]) -> list[tuple[DocumentType, Finding]]:
+    """Return everything that looks wrong in the documents, references between them included."""
+    parsed = {kind: parse(kind, text) for kind, text in texts.items()}
+    found = [(kind, finding) for kind, document in parsed.items() for finding in document.findings]
+    requirements, tasks = parsed.get(DocumentType.REQUIREMENTS), parsed.get(DocumentType.TASKS)
+    if requirements is not None and tasks is not None:
+        for task in tasks.tasks:
+            unknown = expand_references(task, requirements.criteria())[1]
+            found += [(DocumentType.TASKS, finding) for finding in unknown]
+    return found

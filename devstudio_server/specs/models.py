@@ -1,0 +1,132 @@
+"""The tables of specs. Criteria and tasks are an index derived from the documents."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from devstudio_server.db import TenantRow, VersionedRow
+from devstudio_server.kit.clock import now
+from devstudio_server.specs.schemas import Priority, SessionStatus, TaskStatus
+
+FOLDER = ".devstudio/specs"
+_SESSION = "ds_spec_sessions.id"
+
+
+class SpecSession(VersionedRow):
+    """One spec session of a project."""
+
+    __tablename__ = "ds_spec_sessions"
+    __table_args__ = (UniqueConstraint("project_id", "slug"),)
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("ds_projects.id"), index=True)
+    title: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(20), default=SessionStatus.DRAFT)
+    author_id: Mapped[UUID]
+    completed_at: Mapped[datetime | None]
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+    slug: Mapped[str] = mapped_column(String(80))
+    deleted: Mapped[bool] = mapped_column(Boolean, default=False)
+
+    @property
+    def folder(self) -> str:
+        """The session's folder in the project's tree."""
+        return f"{FOLDER}/{self.slug}"
+
+    @property
+    def notebook_file(self) -> str:
+        """The session's notebook in the project's tree."""
+        return f"{self.folder}/{self.slug}.ipynb"
+
+    @property
+    def notebook_path(self) -> str:
+        """The session's notebook below the tenant's workspace."""
+        return f"{self.project_id}/{self.notebook_file}"
+
+
+class Spec(TenantRow):
+    """One version of one document."""
+
+    __tablename__ = "ds_specs"
+    __table_args__ = (UniqueConstraint("session_id", "type", "version"),)
+
+    session_id: Mapped[UUID] = mapped_column(ForeignKey(_SESSION), index=True)
+    type: Mapped[str] = mapped_column(String(20))
+    content: Mapped[str] = mapped_column(Text)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    created_by: Mapped[UUID]
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+
+
+class Criterion(TenantRow):
+    """An acceptance criterion as the present requirements state it. ``sha256`` is that of its normalised text."""
+
+    __tablename__ = "ds_criteria"
+    __table_args__ = (UniqueConstraint("session_id", "block_id"),)
+
+    session_id: Mapped[UUID] = mapped_column(ForeignKey(_SESSION), index=True)
+    block_id: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(20))
+    text: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    position: Mapped[int] = mapped_column(Integer)
+
+
+class Task(VersionedRow):
+    """A task as the present document states it. ``status`` is derived; ``progress`` is where the work stands."""
+
+    __tablename__ = "ds_tasks"
+    __table_args__ = (UniqueConstraint("session_id", "block_id"),)
+
+    session_id: Mapped[UUID] = mapped_column(ForeignKey(_SESSION), index=True)
+    block_id: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(20))
+    title: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(20), default=TaskStatus.TODO)
+    status_reason: Mapped[str] = mapped_column(Text, default="")
+    progress: Mapped[str] = mapped_column(String(20), default=TaskStatus.TODO)
+    progress_reason: Mapped[str] = mapped_column(Text, default="")
+    assignee: Mapped[str] = mapped_column(String(10), default="agent")
+    dod: Mapped[str | None] = mapped_column(Text)
+    priority: Mapped[str] = mapped_column(String(10), default=Priority.MEDIUM)
+    estimated_hours: Mapped[int | None] = mapped_column(Integer)
+    actual_hours: Mapped[int | None] = mapped_column(Integer)
+    completed_at: Mapped[datetime | None]
+    links: Mapped[list[Any]] = mapped_column(default=list)
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+    criteria: Mapped[list[Any]] = mapped_column(default=list)
+    optional: Mapped[bool] = mapped_column(Boolean, default=False)
+    position: Mapped[int] = mapped_column(Integer)
+    removed: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class EvidenceRow(TenantRow):
+    """A passing run on the applied tree proved a criterion with the text that ``sha256`` names."""
+
+    __tablename__ = "ds_evidence"
+    __table_args__ = (Index("ix_ds_evidence_session_block", "session_id", "block_id"),)
+
+    session_id: Mapped[UUID] = mapped_column(ForeignKey(_SESSION), index=True)
+    block_id: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(20))
+    sha256: Mapped[str] = mapped_column(String(64))
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("ds_runs.id"))
+    commit: Mapped[str] = mapped_column(String(64))
+
+
+class Projection(TenantRow):
+    """The text of a document as it was last written to, or read from, a file: the base of a three-way merge."""
+
+    __tablename__ = "ds_projections"
+    __table_args__ = (UniqueConstraint("session_id", "target", "type"),)
+
+    session_id: Mapped[UUID] = mapped_column(ForeignKey(_SESSION), index=True)
+    target: Mapped[str] = mapped_column(String(20))
+    type: Mapped[str] = mapped_column(String(20))
+    content: Mapped[str] = mapped_column(Text)

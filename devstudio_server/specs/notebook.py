@@ -1,0 +1,132 @@
+"""The session's notebook: the three documents as cells, one cell a block, and back.
+
+nbformat 4.5, standard cell types only. A cell's id is its block's permanent id. The texts of a document's cells, joined by
+a line break, are the document byte for byte. Cells that are nobody's document (code, notes with output) stay where they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_notebook
+
+from devstudio_server.specs.errors import NotebookUnreadable
+from devstudio_server.specs.markdown import parse
+from devstudio_server.specs.schemas import DocumentType
+
+SCHEMA = 1
+_CELL_ID = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+_KINDS = {DocumentType.REQUIREMENTS: "requirement", DocumentType.DESIGN: "design", DocumentType.TASKS: "task"}
+_DOCUMENTS = {kind: document for document, kind in _KINDS.items()}
+_PLACEHOLDERS = {
+    DocumentType.REQUIREMENTS: "# Requirements",
+    DocumentType.DESIGN: "# Design",
+    DocumentType.TASKS: "# Tasks",
+}
+
+
+@dataclass(frozen=True)
+class _Piece:
+    id: str
+    key: str
+    source: str
+
+
+def build_notebook(
+    session_id: UUID, version: int, documents: dict[DocumentType, str], existing: NotebookNode | None = None
+) -> NotebookNode:
+    """Return the notebook of a session; cells of ``existing`` that belong to no document keep their place."""
+    cells = [cell for kind in DocumentType for cell in _document_cells(kind, documents.get(kind, ""), version)]
+    notebook = existing if existing is not None else new_notebook()
+    notebook.cells = _with_foreign_cells(cells, existing.cells if existing is not None else [])
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    notebook.metadata["devstudio"] = {"schema": SCHEMA, "session_id": str(session_id), "version": version}
+    nbformat.validate(notebook)
+    return notebook
+
+
+def read_documents(notebook: Any) -> dict[DocumentType, str]:
+    """Return the documents that a notebook holds; raises `NotebookUnreadable` when it holds none.
+
+    A markdown cell without our metadata continues the document of the cell above it.
+    """
+    sources: dict[DocumentType, list[str]] = {}
+    current: DocumentType | None = None
+    for cell in notebook.get("cells", []):
+        marked = _kind_of(cell)
+        if cell.get("cell_type") != "markdown":
+            continue
+        current = marked or current or DocumentType.REQUIREMENTS
+        sources.setdefault(current, []).append(_source(cell))
+    if not sources:
+        raise NotebookUnreadable("The notebook has no markdown cell, so no document was read from it. Undo, then save again.")
+    found = {kind: "\n".join(parts) for kind, parts in sources.items()}
+    return {kind: "" if text == _PLACEHOLDERS[kind] else text for kind, text in found.items()}
+
+
+def session_id_of(notebook: Any) -> UUID | None:
+    """Return the session that a notebook says it belongs to."""
+    try:
+        return UUID(notebook["metadata"]["devstudio"]["session_id"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _source(cell: Any) -> str:
+    source = cell.get("source", "")
+    return "".join(source) if isinstance(source, list) else str(source)
+
+
+def _kind_of(cell: Any) -> DocumentType | None:
+    mark = cell.get("metadata", {}).get("devstudio")
+    return _DOCUMENTS.get(mark.get("kind", "")) if isinstance(mark, dict) else None
+
+
+def _document_cells(kind: DocumentType, text: str, version: int) -> list[NotebookNode]:
+    cells = []
+    for piece in _pieces(kind, text):
+        cell = new_markdown_cell(piece.source)
+        cell.id = piece.id
+        sha256 = hashlib.sha256(piece.source.encode()).hexdigest()
+        cell.metadata["devstudio"] = {"kind": _KINDS[kind], "key": piece.key, "version": version, "sha256": sha256}
+        cells.append(cell)
+    return cells
+
+
+def _pieces(kind: DocumentType, text: str) -> list[_Piece]:
+    """Cut a document at its requirements, sections or top-level tasks; the pieces joined by line breaks are the text."""
+    opening = f"{kind.value}-opening"
+    if not text:
+        return [_Piece(opening, "", _PLACEHOLDERS[kind])]
+    parsed = parse(kind, text)
+    tops = [*parsed.requirements, *parsed.sections, *(task for task in parsed.tasks if "." not in task.label)]
+    lines = text.split("\n")
+    starts = [block.line for block in tops]
+    pieces = [_Piece(opening, "", "\n".join(lines[: starts[0]]))] if starts and starts[0] > 0 else []
+    for block, end in zip(tops, [*starts[1:], len(lines)], strict=True):
+        block_id = block.id if block.id and _CELL_ID.match(block.id) else f"{kind.value}-{block.line}"
+        key = block.label if kind is not DocumentType.DESIGN else ""
+        pieces.append(_Piece(block_id, key, "\n".join(lines[block.line : end])))
+    return pieces or [_Piece(opening, "", text)]
+
+
+def _with_foreign_cells(cells: list[NotebookNode], existing: list[NotebookNode]) -> list[NotebookNode]:
+    """Put the cells of ``existing`` that are no document's behind the document cell that they stood behind."""
+    behind: dict[str, list[NotebookNode]] = {}
+    anchor = ""
+    for cell in existing:
+        if cell.cell_type == "markdown":
+            anchor = cell.get("id", anchor) if _kind_of(cell) else anchor
+        else:
+            behind.setdefault(anchor, []).append(cell)
+    placed = behind.pop("", [])
+    for cell in cells:
+        placed.append(cell)
+        placed += behind.pop(cell.id, [])
+    return placed + [cell for group in behind.values() for cell in group]

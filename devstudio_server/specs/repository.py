@@ -1,0 +1,113 @@
+"""All SQL of specs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from devstudio_server.kit.pagination import PageRequest
+from devstudio_server.specs.models import Criterion, EvidenceRow, Projection, Spec, SpecSession, Task
+from devstudio_server.specs.schemas import DocumentType
+
+
+class SpecRepository:
+    """Reads and adds sessions, documents and their index within one unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        """Work in ``session``."""
+        self._session = session
+
+    def flush(self) -> None:
+        """Send pending changes to the database."""
+        self._session.flush()
+
+    def find(self, session_id: UUID) -> SpecSession | None:
+        """Return the session unless it is missing or deleted."""
+        query = select(SpecSession).where(SpecSession.id == session_id, SpecSession.deleted.is_(False))
+        return self._session.scalars(query).one_or_none()
+
+    def list(self, page: PageRequest, *, project_id: UUID | None, status: str | None) -> Sequence[SpecSession]:
+        """Return up to ``page.limit + 1`` sessions, newest first."""
+        query = select(SpecSession).where(SpecSession.deleted.is_(False))
+        if project_id is not None:
+            query = query.where(SpecSession.project_id == project_id)
+        if status is not None:
+            query = query.where(SpecSession.status == status)
+        if page.after is not None:
+            query = query.where(SpecSession.id < page.after)
+        return self._session.scalars(query.order_by(SpecSession.id.desc()).limit(page.limit + 1)).all()
+
+    def slugs(self, project_id: UUID, prefix: str) -> set[str]:
+        """Return the slugs of a project that start with ``prefix``, those of deleted sessions too."""
+        query = select(SpecSession.slug).where(
+            SpecSession.project_id == project_id, SpecSession.slug.startswith(prefix, autoescape=True)
+        )
+        return set(self._session.scalars(query))
+
+    def add(self, session: SpecSession) -> SpecSession:
+        """Store a new session."""
+        self._session.add(session)
+        self._session.flush()
+        return session
+
+    def documents(self, session_id: UUID) -> dict[DocumentType, Spec]:
+        """Return the newest version of each document that was ever written."""
+        newest = (
+            select(Spec.type, func.max(Spec.version).label("version"))
+            .where(Spec.session_id == session_id)
+            .group_by(Spec.type)
+            .subquery()
+        )
+        query = (
+            select(Spec)
+            .join(newest, (Spec.type == newest.c.type) & (Spec.version == newest.c.version))
+            .where(Spec.session_id == session_id)
+        )
+        return {DocumentType(row.type): row for row in self._session.scalars(query)}
+
+    def add_document(self, spec: Spec) -> None:
+        """Store a new version of a document."""
+        self._session.add(spec)
+
+    def criteria(self, session_id: UUID) -> Sequence[Criterion]:
+        """Return the criteria of a session in the order of the text."""
+        query = select(Criterion).where(Criterion.session_id == session_id).order_by(Criterion.position)
+        return self._session.scalars(query).all()
+
+    def all_tasks(self, session_id: UUID) -> Sequence[Task]:
+        """Return the tasks of a session in the order of the text, those removed from it too."""
+        query = select(Task).where(Task.session_id == session_id).order_by(Task.position)
+        return self._session.scalars(query).all()
+
+    def find_task(self, task_id: UUID) -> Task | None:
+        """Return a task unless it is missing or no longer in its document."""
+        query = (
+            select(Task)
+            .join(SpecSession, SpecSession.id == Task.session_id)
+            .where(Task.id == task_id, Task.removed.is_(False), SpecSession.deleted.is_(False))
+        )
+        return self._session.scalars(query).one_or_none()
+
+    def add_row(self, row: Criterion | Task | EvidenceRow) -> None:
+        """Store a row of the index."""
+        self._session.add(row)
+
+    def remove_row(self, row: Criterion) -> None:
+        """Remove a criterion that the text no longer has. Its evidence stays."""
+        self._session.delete(row)
+
+    def evidence(self, session_id: UUID) -> Sequence[EvidenceRow]:
+        """Return everything that was ever proven in a session."""
+        return self._session.scalars(select(EvidenceRow).where(EvidenceRow.session_id == session_id)).all()
+
+    def projections(self, session_id: UUID, target: str) -> dict[DocumentType, Projection]:
+        """Return what was last written to, or read from, the files of ``target``."""
+        query = select(Projection).where(Projection.session_id == session_id, Projection.target == target)
+        return {DocumentType(row.type): row for row in self._session.scalars(query)}
+
+    def add_projection(self, row: Projection) -> None:
+        """Store what was written to a file."""
+        self._session.add(row)

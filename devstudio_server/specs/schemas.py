@@ -1,0 +1,188 @@
+"""Public shapes of spec sessions, documents and tasks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AliasChoices, Field
+
+from devstudio_server.web.schemas import ListQuery, Payload, Shape, Title
+
+MAX_DOCUMENT = 2_000_000
+"""Characters in one document. Larger than any spec that a person reads, small enough for one answer."""
+
+
+class DocumentType(StrEnum):
+    """The three documents of a session, in the order in which they are written."""
+
+    REQUIREMENTS = "requirements"
+    DESIGN = "design"
+    TASKS = "tasks"
+
+
+class SessionStatus(StrEnum):
+    """Where a session stands."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+
+
+class TaskStatus(StrEnum):
+    """``done`` is derived from evidence; nobody sets it."""
+
+    TODO = "todo"
+    IN_PROGRESS = "in_progress"
+    REVIEW = "review"
+    DONE = "done"
+
+
+class Priority(StrEnum):
+    """How urgent a task is."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+DocumentText = Annotated[str, Field(max_length=MAX_DOCUMENT)]
+
+
+class DocumentsUpdate(Payload):
+    """New texts of the documents; what is absent stays."""
+
+    requirements: DocumentText | None = None
+    design: DocumentText | None = None
+    tasks: DocumentText | None = None
+
+    def given(self) -> dict[DocumentType, str]:
+        """Return the texts that were given."""
+        return {kind: text for kind in DocumentType if (text := getattr(self, kind.value)) is not None}
+
+
+class SpecSessionCreate(Payload):
+    """A new session of a project."""
+
+    project_id: UUID
+    title: Title
+    description: str | None = Field(None, max_length=10_000)
+
+
+class SpecSessionUpdate(Payload):
+    """A change; what is absent stays."""
+
+    title: Title | None = None
+    description: str | None = Field(None, max_length=10_000)
+    status: SessionStatus | None = None
+    documents: DocumentsUpdate | None = None
+
+
+class SpecSessionQuery(ListQuery):
+    """Filters of the list."""
+
+    project_id: UUID | None = None
+    status: SessionStatus | None = None
+
+
+class DocumentRead(Shape):
+    """One document: its text with permanent ids, and its own version, 0 while it was never written."""
+
+    content: str
+    version: int
+
+
+class Documents(Shape):
+    """The three documents."""
+
+    requirements: DocumentRead
+    design: DocumentRead
+    tasks: DocumentRead
+
+
+class LintWarning(Shape):
+    """Something in a document that is kept but looks wrong. ``line`` counts from 1."""
+
+    document: DocumentType
+    line: int
+    code: str
+    message: str
+
+
+class SpecSessionSummary(Shape):
+    """A session without its texts."""
+
+    id: UUID
+    project_id: UUID
+    title: str
+    description: str | None
+    status: SessionStatus
+    author_id: UUID
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    version: int
+    source_module: str
+    metadata: dict[str, Any] = Field(validation_alias=AliasChoices("metadata_", "metadata"))
+    slug: str
+    notebook_path: str
+
+
+class SpecSessionRead(SpecSessionSummary):
+    """A session. ``notebook_path`` is relative to the Jupyter server's root folder."""
+
+    documents: Documents
+    warnings: list[LintWarning]
+
+
+class Evidence(Shape):
+    """What proves a task: a passing run on a commit, and the criteria whose tests passed in it."""
+
+    run_id: UUID
+    commit: str
+    criteria: list[str]
+
+
+class CriterionRead(Shape):
+    """An acceptance criterion as the requirements state it, and the run that proves its present text."""
+
+    key: str
+    text: str
+    proven: bool
+    run_id: UUID | None
+
+
+class TaskRead(Shape):
+    """A task of a session; ``criteria`` are the keys that it names, ``status_reason`` says what keeps it from ``done``."""
+
+    id: UUID
+    session_id: UUID
+    key: str
+    title: str
+    description: str | None
+    status: TaskStatus
+    status_reason: str
+    criteria: list[str]
+    optional: bool
+    assignee: str
+    priority: Priority
+    dod: str | None
+    estimated_hours: int | None
+    actual_hours: int | None
+    evidence: Evidence | None
+    position: int
+    version: int
+    links: list[Any]
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+
+
+class TaskList(Shape):
+    """The tasks of a session in the order of the document; all of them, so there is never a next page."""
+
+    items: list[TaskRead]
+    next_cursor: str | None = None
+    criteria: list[CriterionRead]

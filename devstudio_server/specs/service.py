@@ -1,0 +1,234 @@
+"""The rules of spec sessions: documents with versions, tasks with derived status, files that follow."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from slugify import slugify
+from sqlalchemy.orm import Session
+
+from devstudio_server.db import Actor, after_commit, check_version
+from devstudio_server.kit.clock import now
+from devstudio_server.kit.pagination import Page, page_of
+from devstudio_server.projects.service import ProjectService
+from devstudio_server.scm import GitStorage
+from devstudio_server.scm.workspace import WorkspaceStorage
+from devstudio_server.specs.documents import DocumentStore
+from devstudio_server.specs.errors import SpecSessionNotFound, TaskNotFound
+from devstudio_server.specs.index import SpecIndex, findings
+from devstudio_server.specs.models import EvidenceRow, SpecSession, Task
+from devstudio_server.specs.repository import SpecRepository
+from devstudio_server.specs.schemas import (
+    CriterionRead,
+    DocumentRead,
+    Documents,
+    DocumentType,
+    Evidence,
+    LintWarning,
+    SessionStatus,
+    SpecSessionCreate,
+    SpecSessionQuery,
+    SpecSessionRead,
+    SpecSessionSummary,
+    SpecSessionUpdate,
+    TaskList,
+    TaskRead,
+    TaskStatus,
+)
+from devstudio_server.specs.status import DerivedStatus, proofs_of
+
+MAX_SLUG = 60
+
+
+class SpecService:
+    """Creates, reads and changes spec sessions and their tasks."""
+
+    def __init__(self, session: Session, actor: Actor, git: GitStorage, workspaces: WorkspaceStorage) -> None:
+        """Work in ``session`` for ``actor``."""
+        self._session = session
+        self._actor = actor
+        self._specs = SpecRepository(session)
+        self.projects = ProjectService(session, actor, git, workspaces)
+        self.documents = DocumentStore(self._specs, actor)
+
+    def create(self, payload: SpecSessionCreate) -> SpecSession:
+        """Create a session with three empty documents in a project that may be changed."""
+        project = self.projects.get_writable(payload.project_id)
+        session = self._specs.add(
+            SpecSession(
+                project_id=project.id,
+                title=payload.title,
+                description=payload.description,
+                author_id=self._actor.user_id,
+                slug=self._free_slug(project.id, payload.title),
+            )
+        )
+        self.project_files(session)
+        return session
+
+    def _free_slug(self, project_id: UUID, title: str) -> str:
+        stem = slugify(title, max_length=MAX_SLUG) or "session"
+        taken = self._specs.slugs(project_id, stem)
+        candidates = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(taken) + 2))
+        return next(slug for slug in candidates if slug not in taken)
+
+    def get(self, session_id: UUID) -> SpecSession:
+        """Return a session of a project that is still there; raises `SpecSessionNotFound`."""
+        session = self._specs.find(session_id)
+        if session is None:
+            raise SpecSessionNotFound(session_id)
+        self.projects.get(session.project_id)
+        return session
+
+    def list(self, query: SpecSessionQuery) -> Page[SpecSession]:
+        """Return one page of sessions, newest first."""
+        rows = self._specs.list(query.page(), project_id=query.project_id, status=query.status)
+        return page_of(rows, query.limit, lambda session: session.id)
+
+    def update(self, session_id: UUID, payload: SpecSessionUpdate, expected: int | None) -> SpecSession:
+        """Change a session; raises `PreconditionFailed` when ``expected`` is stale."""
+        session = self.get(session_id)
+        check_version(session, expected)
+        self.projects.get_writable(session.project_id)
+        for name, value in payload.model_dump(exclude={"documents"}, exclude_none=True).items():
+            setattr(session, name, value)
+        if payload.status is not None:
+            session.completed_at = now() if payload.status is SessionStatus.COMPLETED else None
+        self.write(session, payload.documents.given() if payload.documents else {})
+        return session
+
+    def delete(self, session_id: UUID, expected: int | None) -> None:
+        """Take a session out of sight; its files stay in the project's tree."""
+        session = self.get(session_id)
+        check_version(session, expected)
+        session.deleted = True
+        session.version += 1
+
+    def write(self, session: SpecSession, texts: dict[DocumentType, str], *, notebook: bool = True) -> None:
+        """Store new texts, derive criteria, tasks and statuses, and let the files follow.
+
+        ``notebook=False`` leaves the notebook's file to the caller, who is saving it.
+        """
+        changed = self.documents.store(session, texts)
+        session.version += 1
+        if changed:
+            if session.status == SessionStatus.DRAFT:
+                session.status = SessionStatus.ACTIVE
+            self._index(session).rebuild(self.documents.texts(session))
+        self._specs.flush()
+        self.project_files(session, notebook=notebook)
+
+    def project_files(self, session: SpecSession, *, notebook: bool = True) -> None:
+        """Write the session's files after the commit."""
+        tree = self.projects.tree(self.projects.get(session.project_id))
+        write = self.documents.project(session, tree, notebook=notebook)
+        after_commit(self._session, write)
+
+    def read(self, session: SpecSession) -> SpecSessionRead:
+        """Return the public shape of a session."""
+        rows = self.documents.rows(session)
+        texts = {kind: row.content for kind, row in rows.items()}
+        documents = {
+            kind.value: DocumentRead(content=texts.get(kind, ""), version=rows[kind].version if kind in rows else 0)
+            for kind in DocumentType
+        }
+        summary = SpecSessionSummary.model_validate(session).model_dump()
+        return SpecSessionRead(
+            **summary, documents=Documents(**documents), warnings=self.warnings(texts)
+        )
+
+    def warnings(self, texts: dict[DocumentType, str]) -> list[LintWarning]:
+        """Return what looks wrong in the documents."""
+        return [
+            LintWarning(document=kind, line=finding.line, code=finding.code, message=finding.message)
+            for kind, finding in findings(texts)
+        ]
+
+    def tasks(self, session_id: UUID) -> TaskList:
+        """Return the tasks of a session, in the document's order, with derived status and evidence."""
+        session = self.get(session_id)
+        return TaskList(items=self.task_reads(session), criteria=self.criteria(session))
+
+    def task_reads(self, session: SpecSession) -> list[TaskRead]:
+        """Return the tasks of ``session`` in the document's order."""
+        proofs = proofs_of(self._specs.criteria(session.id), self._specs.evidence(session.id))
+        rows = [task for task in self._specs.all_tasks(session.id) if not task.removed]
+        return [_task_read(task, proofs) for task in rows]
+
+    def criteria(self, session: SpecSession) -> list[CriterionRead]:
+        """Return the criteria of ``session`` with what proves them."""
+        rows = self._specs.criteria(session.id)
+        proofs = proofs_of(rows, self._specs.evidence(session.id))
+        return [
+            CriterionRead(
+                key=row.key,
+                text=row.text,
+                proven=row.key in proofs,
+                run_id=proofs[row.key].run_id if row.key in proofs else None,
+            )
+            for row in rows
+        ]
+
+    def task(self, task_id: UUID) -> TaskRead:
+        """Return one task."""
+        task = self.get_task(task_id)
+        proofs = proofs_of(self._specs.criteria(task.session_id), self._specs.evidence(task.session_id))
+        return _task_read(task, proofs)
+
+    def get_task(self, task_id: UUID) -> Task:
+        """Return the row of a task; raises `TaskNotFound`."""
+        task = self._specs.find_task(task_id)
+        if task is None:
+            raise TaskNotFound(task_id)
+        self.get(task.session_id)
+        return task
+
+    def record_progress(self, task_id: UUID, progress: TaskStatus, reason: str) -> None:
+        """Note where the work on a task stands. ``done`` cannot be noted: it is derived."""
+        if progress is TaskStatus.DONE:
+            message = "`done` is derived from evidence and cannot be set"
+            raise ValueError(message)
+        task = self.get_task(task_id)
+        task.progress, task.progress_reason = progress, reason
+        self._index(self.get(task.session_id)).refresh_statuses()
+
+    def record_evidence(
+        self, session_id: UUID, run_id: UUID, commit: str, proven: dict[str, str]
+    ) -> dict[str, DerivedStatus]:
+        """Note which criteria a passing run on ``commit`` proved: key to the sha256 of the text that was tested.
+
+        A criterion whose text changed while the run was under way is not proven by it.
+        """
+        session = self.get(session_id)
+        for criterion in self._specs.criteria(session_id):
+            if proven.get(criterion.key) == criterion.sha256:
+                row = EvidenceRow(session_id=session_id, block_id=criterion.block_id, key=criterion.key)
+                row.sha256, row.run_id, row.commit = criterion.sha256, run_id, commit
+                self._specs.add_row(row)
+        self._specs.flush()
+        return self._index(session).refresh_statuses()
+
+    def link_commit(self, task_id: UUID, commit: str, run_id: UUID) -> None:
+        """Add a commit to a task's links."""
+        task = self.get_task(task_id)
+        task.links = [*task.links, {"type": "commit", "commit": commit, "run_id": str(run_id)}]
+
+    def criteria_digests(self, session_id: UUID) -> dict[str, str]:
+        """Return the sha256 of each criterion's present text, by key."""
+        return {row.key: row.sha256 for row in self._specs.criteria(session_id)}
+
+    def _index(self, session: SpecSession) -> SpecIndex:
+        return SpecIndex(self._specs, session)
+
+
+def _task_read(task: Task, proofs: dict[str, EvidenceRow]) -> TaskRead:
+    values = {name: getattr(task, name) for name in TaskRead.model_fields if name != "evidence"}
+    return TaskRead(**values, evidence=_evidence(task, proofs))
+
+
+def _evidence(task: Task, proofs: dict[str, EvidenceRow]) -> Evidence | None:
+    proven = [proofs[key] for key in task.criteria if key in proofs]
+    if not proven:
+        return None
+    newest = max(proven, key=lambda row: row.id)
+    return Evidence(run_id=newest.run_id, commit=newest.commit, criteria=[key for key in task.criteria if key in proofs])

@@ -1,0 +1,8 @@
+"""HTTP: operations, the one base handler, problem documents, OpenAPI and streams."""
+
+from devstudio_server.web.call import Call
+from devstudio_server.web.operations import Operation, Operations
+from devstudio_server.web.ports import Ports
+from devstudio_server.web.schemas import ListPage, ListQuery, Payload, Shape
+
+__all__ = ["Call", "ListPage", "ListQuery", "Operation", "Operations", "Payload", "Ports", "Shape"]

@@ -1,0 +1,129 @@
+"""Operations: each endpoint is declared once, and routes, checks, validation and OpenAPI all come from it.
+
+A handler is a plain function. Its signature is the declaration: ``call`` first, then one ``UUID`` (or ``str``) for each
+``{name}`` in the path, then ``query`` and ``body`` if it takes them, each a Pydantic model; its return annotation is the
+answer's shape, ``None`` meaning 204.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_type_hints
+
+from pydantic import BaseModel
+
+from devstudio_server.kit.errors import AppError
+from devstudio_server.web.sse import ServerEvent
+
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+Base = Literal["api/v1", "api/admin/devstudio"]
+Stream = Callable[..., AsyncIterator[ServerEvent]]
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One endpoint."""
+
+    method: Method
+    path: str
+    permission: str | None
+    handler: Callable[..., Any]
+    summary: str
+    tag: str
+    status: int
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    response: type[BaseModel] | None
+    path_types: dict[str, type]
+    errors: tuple[type[AppError], ...]
+    outside: bool
+    stream: Stream | None
+    base: Base
+
+    @property
+    def id(self) -> str:
+        """The operation id of OpenAPI: the handler's name."""
+        return self.handler.__name__
+
+    @property
+    def description(self) -> str:
+        """What the handler's docstring says."""
+        return inspect.getdoc(self.handler) or ""
+
+    @property
+    def route(self) -> str:
+        """The path as a regular expression with named groups, below the server's base URL."""
+        return f"{self.base}/" + _PLACEHOLDER.sub(r"(?P<\1>[^/]+)", self.path)
+
+    @property
+    def url(self) -> str:
+        """The path as OpenAPI writes it."""
+        return f"/{self.base}/{self.path}"
+
+
+class Operations:
+    """The operations of one domain."""
+
+    def __init__(self, tag: str, *, base: Base = "api/v1") -> None:
+        """Group under ``tag`` in the OpenAPI document, below ``base``."""
+        self.tag = tag
+        self.base: Base = base
+        self._all: list[Operation] = []
+
+    def __iter__(self) -> Iterator[Operation]:
+        """Iterate over the declared operations."""
+        return iter(self._all)
+
+    def operation(  # noqa: PLR0913 - one argument for each part of the declaration
+        self,
+        method: Method,
+        path: str,
+        *,
+        permission: str | None,
+        summary: str,
+        status: int | None = None,
+        errors: tuple[type[AppError], ...] = (),
+        outside: bool = False,
+        stream: Stream | None = None,
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Declare the decorated function as the handler of ``method path``.
+
+        ``permission=None`` means any signed-in person. ``outside`` runs the handler without a transaction, for calls that
+        wait for something other than the database. ``stream`` answers ``Accept: text/event-stream`` instead.
+        """
+
+        def declare(handler: Callable[..., Any]) -> Callable[..., Any]:
+            hints = get_type_hints(handler)
+            response = _model(hints.get("return"))
+            names = _PLACEHOLDER.findall(path)
+            self._all.append(
+                Operation(
+                    method=method,
+                    path=path,
+                    permission=permission,
+                    handler=handler,
+                    summary=summary,
+                    tag=self.tag,
+                    status=status or (200 if response else 204),
+                    body=_model(hints.get("body")),
+                    query=_model(hints.get("query")),
+                    response=response,
+                    path_types={name: hints[name] for name in names},
+                    errors=errors,
+                    outside=outside,
+                    stream=stream,
+                    base=self.base,
+                )
+            )
+            return handler
+
+        return declare
+
+
+def _model(hint: Any) -> type[BaseModel] | None:
+    return hint if inspect.isclass(hint) and issubclass(hint, BaseModel) else None

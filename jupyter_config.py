@@ -1,0 +1,30 @@
+"""Jupyter's configuration for DevStudio. `make run` uses it, and the wheel installs it to `etc/jupyter`.
+
+Every setting of DevStudio is a trait of `DevStudioApp`; docs/configuration.md lists them.
+"""
+
+import os
+
+from devstudio_server.auth.identity import LOCAL_TENANT_ID
+from devstudio_server.settings import DataFolder, default_data_dir
+
+c = get_config()  # noqa: F821 - Jupyter provides it
+
+_folder = DataFolder(default_data_dir())
+_folder.create()
+_root = _folder.workspaces / str(LOCAL_TENANT_ID)
+_root.mkdir(parents=True, exist_ok=True)
+
+# What Jupyter shows as its root is where the projects' trees are; a session's files live in `.devstudio/` of each.
+c.ServerApp.root_dir = str(_root)
+c.ContentsManager.allow_hidden = True
+c.ServerApp.jpserver_extensions = {"devstudio_server": True}
+
+# One port, told clearly when it is taken, instead of silently the next one.
+c.ServerApp.port = int(os.environ.get("PORT", "8000"))
+c.ServerApp.port_retries = 0
+c.ServerApp.open_browser = False
+
+# Every handler says who may reach it; one that does not is closed.
+c.ServerApp.allow_unauthenticated_access = False
+c.LabApp.news_url = None

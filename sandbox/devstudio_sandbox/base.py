@@ -79,8 +79,10 @@ class SupervisedSandbox:
 
     def close(self) -> None:
         """Remove the sandbox and everything in it."""
-        self._channel.close()
-        self._remove()
+        try:
+            self._channel.close()
+        finally:
+            self._remove()
 
     def __enter__(self) -> Self:
         """Return the sandbox itself."""

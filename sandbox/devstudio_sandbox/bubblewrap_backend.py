@@ -149,7 +149,9 @@ class BubblewrapBackend:
             return self._unavailable(f"bwrap does not run: {problem}")
         if result.returncode:
             return self._unavailable(f"bwrap cannot make a sandbox: {result.stderr.strip()}")
-        detail = "bubblewrap" + ("" if "--size" in options(program) else "; too old to size the workspace (file size is bounded)")
+        detail = "bubblewrap" + (
+            "" if "--size" in options(program) else "; too old to size the workspace (file size is bounded)"
+        )
         return BackendStatus(self.name, True, "bubblewrap", detail, "")  # noqa: FBT003
 
     def open(self, spec: SandboxSpec) -> SupervisedSandbox:

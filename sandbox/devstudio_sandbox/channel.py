@@ -13,7 +13,7 @@ from devstudio_sandbox.supervisor import wire
 ANSWER_S = 60.0
 """How long a supervisor may stay silent when it has something to do other than to run a command."""
 GRACE_S = 20.0
-"""How long after a command's deadline its EXIT may come before the sandbox counts as lost: the sweep takes up to 10 s."""
+"""How long after a command's deadline its EXIT may come before the sandbox counts as lost (its sweep takes 10 s)."""
 PIECE = 256 * 1024
 MAX_STDIN = wire.MAX_STDIN
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ LABEL = "renum.devstudio"
 LABEL_RUN = f"{LABEL}.run"
 WORKSPACE = "/workspace"
 STATUS_TIMEOUT_S = 1.5
+DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 ENGINE_TIMEOUT_S = 60
 REMOVE_TRIES = 20
 START_ENGINE = "start it (`dockerd`, Docker Desktop), or set DOCKER_HOST to one that runs"
@@ -87,7 +89,7 @@ def host_config(limits: Limits, uid: int, runtime: str | None) -> dict[str, Any]
             Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
             Ulimit(name="core", soft=0, hard=0),  # a core dump could leave through the host's core_pattern
         ],
-        "log_config": LogConfig(type=LogConfig.types.NONE),  # type: ignore[attr-defined]
+        "log_config": LogConfig(type=LogConfig.types.NONE),
         "init": False,
         "auto_remove": False,
         "runtime": runtime,
@@ -156,6 +158,7 @@ class DockerBackend:
 
     def _connect(self, timeout_s: float) -> docker.APIClient:
         where = {"base_url": self._host} if self._host else kwargs_from_env()
+        knock(where.get("base_url") or DEFAULT_ENGINE, timeout_s)
         return docker.APIClient(version="auto", timeout=timeout_s, **where)  # type: ignore[arg-type]
 
     def _client(self) -> docker.APIClient:
@@ -209,6 +212,15 @@ class DockerBackend:
             host_config=api.create_host_config(**host_config(spec.limits, uid, engine.runtime)),
         )
         return str(created["Id"])
+
+
+def knock(url: str, timeout_s: float) -> None:
+    """Try a unix socket before docker-py does, which leaves one open for each try that fails."""
+    scheme, _, path = url.partition("://")
+    if scheme in ("unix", "http+unix"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(timeout_s)
+            probe.connect("/" + path.lstrip("/"))
 
 
 def remove(api: docker.APIClient, container: str) -> bool:

@@ -61,10 +61,11 @@ class AttachedStream:
         """Close the connection."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._wrapper.close()
-        self._socket.close()
         if self._response is not None:
             self._response.close()
+            self._response = None
+        self._wrapper.close()
+        self._socket.close()
 
     def diagnosis(self) -> str:
         """Return the end of the supervisor's standard error."""

@@ -31,7 +31,7 @@ LEAVE_S = 12.0
 RUN_MARK = re.compile(RUN_VARIABLE.encode() + rb"\W{1,5}([0-9a-f-]{36})")
 
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="devstudio-sandbox-spawn")
-"""Starts every child, because "die with parent" means the parent *thread*, and a caller's thread may end before its sandbox."""
+"""Starts every child: "die with parent" means the parent *thread*, and a caller's thread may end before its sandbox."""
 
 
 def find_node() -> Path | None:
@@ -88,7 +88,7 @@ class PipedProcess:
     """A transport over the pipes of a child process."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], pass_fds: Collection[int]) -> None:
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
             argv,
             env=env,

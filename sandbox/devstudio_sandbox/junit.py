@@ -109,7 +109,7 @@ def parse_junit(data: bytes, workspace: str = "") -> TestReport:
 
 
 def cases(root: Element) -> Iterator[tuple[Element, str]]:
-    """Walk all test cases with the names of the suites around them; with a stack, because depth is not ours to choose."""
+    """Walk all test cases with the names of the suites around them; a stack, because depth is not ours to choose."""
     stack = [(root, "")]
     while stack:
         element, suites = stack.pop()
@@ -153,21 +153,24 @@ def verdict(case: Element) -> tuple[Outcome, str, str]:
 
 def keys(case: Element, names: str) -> tuple[str, ...]:
     """Collect the criteria from the properties and from the names."""
-    told = [(entry.get("value") or entry.text or "").strip() for entry in case.iterfind("properties/property[@name='criterion']")]
+    told = [
+        (entry.get("value") or entry.text or "").strip()
+        for entry in case.iterfind("properties/property[@name='criterion']")
+    ]
     return tuple(dict.fromkeys(key for key in [*told, *IN_NAME.findall(names)] if key))
 
 
 def place(case: Element, detail: str, workspace: str) -> tuple[str, int | None]:
     """Tell where a test failed: the last place in its own file, else the first in the project, else where it is."""
     own = relative(case.get("file", ""), workspace)
-    found = [(relative(path, workspace), int(line)) for path, line in PLACE.findall(detail) if len(line) < 9]  # noqa: PLR2004
+    found = [(relative(path, workspace), int(line)) for path, line in PLACE.findall(detail) if len(line) < 9]
     found = [(path, line) for path, line in found if not any(part in path for part in NOT_THE_PROJECT)]
     in_own = [entry for entry in found if entry[0] == own]
     if in_own or found:
         return in_own[0] if in_own else found[0]
     told = case.get("line", "")
     # pytest counts the lines of its attribute from 0 (_pytest/reports.py, "location")
-    return own, int(told) + 1 if told.isascii() and told.isdigit() and len(told) < 9 else None  # noqa: PLR2004
+    return own, int(told) + 1 if told.isascii() and told.isdigit() and len(told) < 9 else None
 
 
 def relative(path: str, workspace: str) -> str:

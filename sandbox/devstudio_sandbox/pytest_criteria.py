@@ -1,7 +1,7 @@
 """A pytest plugin: tests say which acceptance criteria they prove, and the JUnit report repeats it.
 
-``@pytest.mark.criterion("1.2", "1.3")`` becomes one property ``criterion`` per key. In a sandbox this file is the module
-``devstudio_criteria``; it needs pytest 7 or newer and nothing else.
+``@pytest.mark.criterion("1.2", "1.3")`` becomes one property ``criterion`` per key. In a sandbox this file is the
+module ``devstudio_criteria``; it needs pytest 7 or newer and nothing else.
 """
 
 import pytest

@@ -31,8 +31,8 @@ class Recipe:
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     junit_path: str | None = None
-    """Where the report will be, relative to the workspace; its name is new each time, so that no file of the project can
-    pass for it. ``None``: the runner writes none, and only the exit code counts."""
+    """Where the report will be, relative to the workspace; its name is new each time, so that no file of the project
+    can pass for it. ``None``: the runner writes none, and only the exit code counts."""
     criteria_plugin: bool = False
     """The runner loads the plugin that knows ``@pytest.mark.criterion``."""
 
@@ -87,7 +87,9 @@ def npm_scripts(text: str | None) -> dict[str, str]:
         return {}
     if not isinstance(scripts, dict):
         return {}
-    return {name: script for name, script in scripts.items() if isinstance(script, str) and NPM_PLACEHOLDER not in script}
+    return {
+        name: script for name, script in scripts.items() if isinstance(script, str) and NPM_PLACEHOLDER not in script
+    }
 
 
 def reporters(report: str) -> tuple[str, ...]:
@@ -131,4 +133,6 @@ def python_test(report: str, *, has_src: bool) -> Recipe:
         *("-o", "junit_family=xunit1", f"--junitxml={{workspace}}/{report}"),
     )
     folders = (["{workspace}/src"] if has_src else []) + ["{workspace}", "{pythonpath}"]
-    return Recipe("pytest", "python", argv, env={"PYTHONPATH": ":".join(folders)}, junit_path=report, criteria_plugin=True)
+    return Recipe(
+        "pytest", "python", argv, env={"PYTHONPATH": ":".join(folders)}, junit_path=report, criteria_plugin=True
+    )

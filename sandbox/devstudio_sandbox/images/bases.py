@@ -52,13 +52,17 @@ def prepare_base(client: docker.DockerClient, image: str | None, say: Say) -> Ba
     tools = probe(client, name)
     if not tools.issuperset(NEEDED_TOOLS):
         if "apt-get" not in tools:
-            raise SandboxError(f"{name} has neither {', '.join(NEEDED_TOOLS)} nor apt-get; name a Debian-like --base-image")
+            raise SandboxError(
+                f"{name} has neither {', '.join(NEEDED_TOOLS)} nor apt-get; name a Debian-like --base-image"
+            )
         say(f"{name} lacks {', '.join(sorted({*NEEDED_TOOLS} - tools))}: installing with apt")
         name = completed(client, name)
         tools = probe(client, name)
     python = python_of(tools)
     if python < OLDEST_PYTHON:
-        raise SandboxError(f"{name} has Python {python[0]}.{python[1]}; 3.11 or newer is needed: name another --base-image")
+        raise SandboxError(
+            f"{name} has Python {python[0]}.{python[1]}; 3.11 or newer is needed: name another --base-image"
+        )
     image_id = str(client.images.get(name).id)
     return Base(name, image_id, python, has_node={"node", "npm"} <= tools)
 
@@ -68,7 +72,9 @@ def probe(client: docker.DockerClient, image: str) -> set[str]:
     try:
         told = client.containers.run(image, ["-c", PROBE], entrypoint="sh", remove=True, network_mode="none", user="0")
     except ImageNotFound as problem:
-        raise SandboxError(f"{image} is not on this engine: `docker pull {image}`, or leave --base-image away") from problem
+        raise SandboxError(
+            f"{image} is not on this engine: `docker pull {image}`, or leave --base-image away"
+        ) from problem
     except ContainerError as problem:
         raise SandboxError(f"{image} has no working shell: {problem}") from problem
     return set(told.decode().split())
@@ -96,6 +102,7 @@ def made_here(client: docker.DockerClient, say: Say) -> str:
     """Make the base image with mmdebstrap, once."""
     if client.images.list(name=BASE_IMAGE):
         return BASE_IMAGE
+    repository, tag = BASE_IMAGE.split(":")
     program = shutil.which("mmdebstrap")
     if program is None:
         raise SandboxError(
@@ -110,7 +117,8 @@ def made_here(client: docker.DockerClient, say: Say) -> str:
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SandboxError(
-                f"mmdebstrap failed: {done.stderr.strip()[-500:]}\nRun this as root, or name a --base-image that is there"
+                f"mmdebstrap failed: {done.stderr.strip()[-500:]}\n"
+                "Run this as root, or name a --base-image that is there"
             )
-        client.api.import_image_from_file(str(tar), repository=BASE_IMAGE.split(":")[0], tag=BASE_IMAGE.split(":")[1])
+        client.api.import_image_from_file(str(tar), repository=repository, tag=tag)
     return BASE_IMAGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -17,7 +18,7 @@ def split_path(path: str) -> list[str]:
     return parts
 
 
-def open_dir(root: int, parts: list[str], create: bool = False) -> int:
+def open_dir(root: int, parts: list[str], *, create: bool = False) -> int:
     """Open a directory name by name, through no link; the caller closes it."""
     fd = os.dup(root)
     for part in parts:
@@ -98,7 +99,7 @@ class Unpacker:
         try:
             with tarfile.TarFile(fileobj=self._feed, mode="r") as tar:  # type: ignore[arg-type]
                 while (member := tar.next()) is not None:
-                    tar.members.clear()  # or the list grows with the archive
+                    tar.members.clear()  # type: ignore[attr-defined] # or the list grows with the archive
                     self._unpack(member)
         except (tarfile.TarError, RecursionError, ValueError, EOFError) as problem:
             raise Refused("archive", f"not a readable tar archive: {problem}") from problem
@@ -143,10 +144,8 @@ class Unpacker:
         if not parts:
             raise Refused("archive", "a file has no name")
         parent = self._enter(parts[:-1])
-        try:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(parts[-1], dir_fd=parent)
-        except FileNotFoundError:
-            pass
         fd = os.open(parts[-1], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode, dir_fd=parent)
         with open(fd, "wb", buffering=0) as file:
             while size:
@@ -180,9 +179,10 @@ def read_file(root: int, path: str, max_bytes: int, link: Link) -> int:
         raise Refused("missing", f"{path!r} does not exist") from None
     except OSError as problem:
         raise Refused("path", f"{path!r}: {os.strerror(problem.errno or 0)} (links are not followed)") from problem
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise Refused("path", f"{path!r} is no regular file")
     with open(fd, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise Refused("path", f"{path!r} is no regular file")
         sent = 0
         while piece := file.read(PIECE):
             sent += len(piece)

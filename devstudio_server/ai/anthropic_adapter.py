@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import anthropic
 from anthropic.types import Message as AnthropicMessage
-from anthropic.types import MessageParam, ToolParam
+from anthropic.types import MessageParam, ToolParam, Usage
 
 from devstudio_server.ai.errors import (
     ProviderError,
@@ -71,6 +71,10 @@ class AnthropicAdapter:
         except (ValueError, AttributeError, TypeError):
             raise error_for_malformed(_PROVIDER) from None
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def _explained(self, error: anthropic.APIError, model: str) -> ProviderError:
         if isinstance(error, anthropic.APITimeoutError):
             return error_for_timeout(_PROVIDER, self._timeout_s)
@@ -131,7 +135,7 @@ def _native(message: AnthropicMessage) -> dict[str, Any]:
 
 
 def _usage(message: AnthropicMessage) -> TokenUsage:
-    usage = message.usage
+    usage = cast("Usage | None", message.usage)  # the SDK does not check that it is there
     if usage is None:
         return TokenUsage()
     read = whole_number(usage.cache_read_input_tokens)

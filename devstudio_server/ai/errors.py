@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import ClassVar
 
 from devstudio_server.kit.errors import AppError, BadGateway, Invalid, Unavailable
@@ -132,22 +134,22 @@ def error_for_status(
     seconds.
     """
     prefix = provider.upper()
-    if status in {401, 403}:
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return ProviderMisconfigured(
             f"{provider} refused the server's key (HTTP {status}). An operator checks {prefix}_API_KEY, and "
             f"{prefix}_BASE_URL if it is set, and restarts the server. The model `offline` needs no key."
         )
-    if status == 402 or code == "insufficient_quota":  # noqa: PLR2004 - HTTP's own number
+    if status == HTTPStatus.PAYMENT_REQUIRED or code == "insufficient_quota":
         return ProviderMisconfigured(
             f"The {provider} account of this server has no credit left. An operator checks its billing; meanwhile "
             "choose a model of another provider."
         )
-    if status == 404:  # noqa: PLR2004 - HTTP's own number
+    if status == HTTPStatus.NOT_FOUND:
         return ProviderMisconfigured(
             f"{provider} does not know the model “{model}”, or {prefix}_BASE_URL is wrong (HTTP 404). An operator "
             f"checks it and DEVSTUDIO_{prefix}_MODELS; meanwhile choose another model."
         )
-    if status == 429:  # noqa: PLR2004 - HTTP's own number
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         seconds = _seconds(retry_after)
         return ProviderRateLimited(
             f"{provider} takes no more requests from this server right now. Try again in {seconds} seconds.",
@@ -157,7 +159,7 @@ def error_for_status(
 
 
 def _error_for_other_status(provider: str, status: int, retry_after: str | None) -> ProviderError:
-    if status < 500:  # noqa: PLR2004 - HTTP's own number
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return ProviderFailed(
             f"{provider} refused the request (HTTP {status}). It may be too long for this model: shorten the documents "
             "or the instructions, or choose a model with a larger context."
@@ -173,7 +175,7 @@ def _seconds(retry_after: str | None) -> int:
         seconds = float(retry_after or "")
     except ValueError:
         return _DEFAULT_RETRY_S
-    return round(min(max(seconds, 1), _MAX_RETRY_S)) if seconds == seconds else _DEFAULT_RETRY_S  # noqa: PLR0124 - NaN
+    return _DEFAULT_RETRY_S if math.isnan(seconds) else round(min(max(seconds, 1), _MAX_RETRY_S))
 
 
 def error_for_connection(provider: str, cause: BaseException | None) -> ProviderError:

@@ -78,6 +78,13 @@ class Gateway:
         )
         return Dialogue(conversation, line).run()
 
+    def close(self) -> None:
+        """Close the connections to the providers; the next conversation opens new ones."""
+        with self._adapters_lock:
+            adapters, self._adapters = self._adapters, {}
+        for adapter in adapters.values():
+            adapter.close()
+
     def _list_models(self) -> list[Model]:
         models = [self._model(provider, name) for provider, name in self._settings.names()]
         models.append(self._model(Provider.OFFLINE, OFFLINE_MODEL))
@@ -124,11 +131,11 @@ def _find(models: list[Model], model_id: str) -> Model:
 def _make_adapter(provider: Provider, settings: GatewaySettings) -> ModelAdapter:
     # The SDKs take most of a second to import, which the start of the server need not wait for.
     if provider is Provider.OPENAI:
-        from devstudio_server.ai.openai_adapter import OpenAIAdapter  # noqa: PLC0415
+        from devstudio_server.ai.openai_adapter import OpenAIAdapter  # noqa: PLC0415 - see above
 
         return OpenAIAdapter(settings)
     if provider is Provider.ANTHROPIC:
-        from devstudio_server.ai.anthropic_adapter import AnthropicAdapter  # noqa: PLC0415
+        from devstudio_server.ai.anthropic_adapter import AnthropicAdapter  # noqa: PLC0415 - see above
 
         return AnthropicAdapter(settings)
     return OfflineAdapter()

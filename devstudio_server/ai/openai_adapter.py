@@ -64,6 +64,10 @@ class OpenAIAdapter:
         except (ValueError, AttributeError, TypeError, IndexError):
             raise error_for_malformed(_PROVIDER) from None
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def _explained(self, error: openai.APIError, model: str) -> ProviderError:
         if isinstance(error, openai.APITimeoutError):
             return error_for_timeout(_PROVIDER, self._timeout_s)

@@ -128,3 +128,7 @@ class ModelAdapter(Protocol):
     def reply(self, request: ModelRequest) -> ModelReply:
         """Call the model once; raises a `ProviderError` of `errors` when no usable reply came."""
         ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...

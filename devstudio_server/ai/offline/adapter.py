@@ -11,3 +11,6 @@ class OfflineAdapter:
     def reply(self, request: ModelRequest) -> ModelReply:
         """Answer at once, with the terminal tool of the request."""
         raise NotImplementedError
+
+    def close(self) -> None:
+        """Close nothing: there are no connections."""

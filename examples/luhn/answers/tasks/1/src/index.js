@@ -1,0 +1,2 @@
+export { InvalidNumber } from './errors.js';
+export { readNumber } from './number.js';

@@ -1,0 +1,3 @@
+export { InvalidNumber } from './errors.js';
+export { checkDigit, validate } from './luhn.js';
+export { readNumber } from './number.js';

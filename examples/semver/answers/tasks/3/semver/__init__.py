@@ -1,0 +1,9 @@
+"""Semantic Versioning 2.0.0: reading, comparing and sorting versions."""
+
+from __future__ import annotations
+
+from semver.choice import highest, sort_versions
+from semver.precedence import compare, precedence
+from semver.version import InvalidVersion, Version, parse
+
+__all__ = ["InvalidVersion", "Version", "compare", "highest", "parse", "precedence", "sort_versions"]

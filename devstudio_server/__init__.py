@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from devstudio_server._version import __version__
+
 if TYPE_CHECKING:
     from devstudio_server.app import DevStudioApp
-
-__version__ = "0.1.0"
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

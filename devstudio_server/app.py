@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, Enum, Int, Unicode, default
 
-from devstudio_sandbox import choose_backend
-from devstudio_server import __version__
+from devstudio_sandbox import Preference, choose_backend
+from devstudio_server._version import __version__
 from devstudio_server.admin.health import HealthService
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
 from devstudio_server.auth import local_actor
@@ -95,7 +95,9 @@ class DevStudioApp(ExtensionApp):
         control = RunControl()
         self.backend = BackendChoice(
             lambda: choose_backend(
-                self.sandbox_backend, docker_host=self.docker_host or None, allow_process=self.allow_process_sandbox
+                cast("Preference", self.sandbox_backend),
+                docker_host=self.docker_host or None,
+                allow_process=self.allow_process_sandbox,
             )
         )
         self.ports.provide(GitStorage, GitStorage(folder.repositories))
@@ -136,7 +138,7 @@ class DevStudioApp(ExtensionApp):
         """Let a save of a session's notebook update its documents, and say so when Jupyter cannot see the trees."""
         storage = self.ports.get(WorkspaceStorage)
         tenant_root = storage.tenant_root(LOCAL_TENANT_ID)
-        contents = self.serverapp.contents_manager
+        contents = self.settings["contents_manager"]
         if Path(contents.root_dir).resolve() != tenant_root.resolve():
             self.log.warning(
                 "DevStudio's notebooks are in %s, but this server shows %s, so they cannot be opened in JupyterLab. "

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from devstudio_server import __version__
+from devstudio_server._version import __version__
 from devstudio_server.operations import all_operations
 from devstudio_server.web.openapi import build_openapi
 
@@ -32,7 +32,11 @@ def to_yaml(value: Any, indent: int = 0) -> str:
 
 
 def _key(key: str) -> str:
-    return key if key.replace("_", "").replace("-", "").isalpha() and key not in ("null", "true", "false") else json.dumps(key)
+    return (
+        key
+        if key.replace("_", "").replace("-", "").isalpha() and key not in ("null", "true", "false")
+        else json.dumps(key)
+    )
 
 
 def _value(item: Any, indent: int) -> str:

@@ -15,7 +15,9 @@ DATABASE_URL_VARIABLE = "DEVSTUDIO_DATABASE_URL"
 def default_data_dir() -> Path:
     """Return the data folder: ``DEVSTUDIO_DATA_DIR``, else the user's data folder of the platform."""
     configured = os.environ.get(DATA_DIR_VARIABLE, "").strip()
-    return Path(configured).expanduser().absolute() if configured else Path(platformdirs.user_data_dir("renum-devstudio"))
+    return (
+        Path(configured).expanduser().absolute() if configured else Path(platformdirs.user_data_dir("renum-devstudio"))
+    )
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,19 @@ MIN_FREE_BYTES = 256 * 1024 * 1024
 """Less free disk than this is unhealthy: a commit and its log may no longer fit."""
 
 _WEAK = {
-    "bubblewrap": "Runs are isolated by bubblewrap, which shares the kernel and has no memory limit. Install Docker for more.",
-    "process": "Runs are NOT isolated: generated code runs as a plain process with your rights. Install Docker or bubblewrap.",
+    "bubblewrap": (
+        "Runs are isolated by bubblewrap, which limits less than a container does. Install Docker for more."
+    ),
+    "process": (
+        "Runs are NOT isolated: generated code runs as a plain process with your rights. Install Docker or bubblewrap."
+    ),
 }
 
 
 class HealthService:
     """Checks every part that the server stands on."""
 
-    def __init__(  # noqa: PLR0913 - one argument for each part that is checked
+    def __init__(
         self,
         *,
         units: Units,

@@ -97,7 +97,7 @@ def _check_tenant(session: Session, _context: Any, _instances: Any) -> None:
         if not isinstance(row, TenantRow):
             continue
         tenant_id = _actor_of(session).tenant_id
-        if row.tenant_id is None:
+        if "tenant_id" not in vars(row):
             row.tenant_id = tenant_id
         if row.tenant_id != tenant_id:
             message = f"{type(row).__name__} belongs to another tenant than this unit of work"

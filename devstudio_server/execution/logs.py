@@ -96,7 +96,9 @@ class LogWriter:
             self._written += len(kept)
         if len(kept) < len(data):
             if not self.dropped:
-                self._file.write(f"\n[devstudio] The log is cut here: more than {self._storage.cap_bytes} bytes.\n".encode())
+                self._file.write(
+                    f"\n[devstudio] The log is cut here: more than {self._storage.cap_bytes} bytes.\n".encode()
+                )
             self.dropped += len(data) - len(kept)
         self._storage.notify(self._run_id)
 

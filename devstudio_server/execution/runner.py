@@ -85,7 +85,11 @@ class SandboxRunner:
             log.note(_NO_TESTS)
             return TestedTree(RunEnd(RunStatus.FAILED, _NO_TESTS))
         spec = SandboxSpec(
-            language=recipe.language, tenant_id=job.tenant_id, run_id=job.run_id, limits=job.limits, ttl_s=int(job.deadline_s) + 120
+            language=recipe.language,
+            tenant_id=job.tenant_id,
+            run_id=job.run_id,
+            limits=job.limits,
+            ttl_s=int(job.deadline_s) + 120,
         )
         backend = self._backend()
         log.note(f"Opening a {recipe.language} sandbox ({backend.name}).")
@@ -156,7 +160,9 @@ def _judge(done: Completed, report: TestReport | None, recipe: Recipe) -> Tested
     if done.exit_code == _PYTEST_COLLECTED_NOTHING and recipe.name == "pytest":
         return TestedTree(RunEnd(RunStatus.FAILED, _NO_TESTS, done.exit_code), tests)
     if done.exit_code != 0:
-        return TestedTree(_end_of(done, f"`{recipe.name}` ended with exit code {done.exit_code}; the log says why."), tests)
+        return TestedTree(
+            _end_of(done, f"`{recipe.name}` ended with exit code {done.exit_code}; the log says why."), tests
+        )
     skipped = len(tests) - len(passed)
     counts = f"{len(passed)} tests passed" + (f", {skipped} skipped" if skipped else "")
     return TestedTree(RunEnd(RunStatus.SUCCESS, f"{counts}." if tests else "The tests passed.", 0), tests, proven)
@@ -169,7 +175,9 @@ def _end_of(done: Completed, otherwise: str) -> RunEnd:
         reason = f"Stopped at its deadline after {done.duration_s:.0f} s. Nothing was committed."
         return RunEnd(RunStatus.TIMEOUT, reason, done.exit_code)
     if done.oom_killed:
-        return RunEnd(RunStatus.FAILED, "It needed more memory than the sandbox has. Nothing was committed.", done.exit_code)
+        return RunEnd(
+            RunStatus.FAILED, "It needed more memory than the sandbox has. Nothing was committed.", done.exit_code
+        )
     return RunEnd(RunStatus.FAILED, otherwise, done.exit_code)
 
 

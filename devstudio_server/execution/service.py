@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,8 +18,6 @@ from devstudio_server.execution.schemas import LogPage, RunQuery, RunStatus, Run
 from devstudio_server.jobs import JobQueue
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.pagination import Page, page_of
-
-_MAX_UTF8 = 4
 
 
 @dataclass(frozen=True)
@@ -122,11 +121,8 @@ class RunService:
 
 
 def _whole_characters(data: bytes) -> bytes:
-    """Cut a character that is not complete yet off the end of ``data``, unless nothing else is there."""
-    for length in range(1, min(_MAX_UTF8, len(data)) + 1):
-        byte = data[-length]
-        if byte & 0xC0 == 0x80:  # a continuation byte: its first byte is further left
-            continue
-        needed = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
-        return data[:-length] if needed > length else data
-    return data
+    """Cut a character that is not complete yet off the end of ``data``."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(data)
+    waiting, _state = decoder.getstate()
+    return data[: len(data) - len(waiting)]

@@ -37,5 +37,5 @@ class JobRepository:
 
     def requeue_running(self) -> int:
         """Put back every job that a worker of an earlier life of this server had; return how many."""
-        result = self._session.execute(update(Job).where(Job.status == RUNNING).values(status=PENDING))
-        return int(result.rowcount)  # type: ignore[attr-defined] - a CursorResult, as every UPDATE returns
+        put_back = update(Job).where(Job.status == RUNNING).values(status=PENDING).returning(Job.id)
+        return len(self._session.scalars(put_back).all())

@@ -37,7 +37,8 @@ class EmbeddedWorker:
         self._wakeup = threading.Semaphore(0)
         self._stopping = False
         self._threads = [
-            threading.Thread(target=self._loop, name=f"devstudio-worker-{number}", daemon=True) for number in range(threads)
+            threading.Thread(target=self._loop, name=f"devstudio-worker-{number}", daemon=True)
+            for number in range(threads)
         ]
 
     def start(self) -> None:
@@ -54,7 +55,7 @@ class EmbeddedWorker:
         self._wakeup.release()
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Take no more jobs, and wait ``timeout_s`` seconds for those under way. What is left runs after the next start."""
+        """Take no more jobs, and wait ``timeout_s`` seconds for those under way; the rest runs after the next start."""
         self._stopping = True
         self._wakeup.release(len(self._threads))
         for thread in self._threads:

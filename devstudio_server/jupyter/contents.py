@@ -19,7 +19,7 @@ SaveNotebook = Callable[[str, Any], Any]
 def pre_save_hook(save: SaveNotebook) -> Callable[..., None]:
     """Return a hook for `ContentsManager.register_pre_save_hook` that runs ``save`` on each notebook.
 
-    An `AppError` refuses the save: nothing is written, and JupyterLab shows the message while the text stays in the editor.
+    An `AppError` refuses the save: nothing is written, and JupyterLab shows the message; the text stays in the editor.
     """
 
     def hook(*, model: dict[str, Any], path: str, **_: Any) -> None:

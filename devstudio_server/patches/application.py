@@ -6,6 +6,7 @@ crash sees whether the branch has it already, and commits once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 from uuid import UUID
 
@@ -58,9 +59,15 @@ class PatchApplication:
         foreseen = isinstance(error, (AppError, SandboxError))
         if not foreseen:
             _log.error("apply_failed", run_id=str(self._run_id), exc_info=error)
-        reason = str(error) if foreseen else "An internal error ended the run; nothing was committed. The server's log says more."
+        reason = (
+            str(error)
+            if foreseen
+            else "An internal error ended the run; nothing was committed. The server's log says more."
+        )
         if isinstance(error, OSError) and error.errno is not None:
-            reason = f"{error.strerror} while the run was under way; nothing was committed. Free some space and apply again."
+            reason = (
+                f"{error.strerror} while the run was under way; nothing was committed. Free some space and apply again."
+            )
         self._finish(TestedTree(RunEnd(RunStatus.FAILED, reason)))
 
     def _apply(self, run: Run, log: LogWriter) -> None:
@@ -88,10 +95,18 @@ class PatchApplication:
             self._finish(_unless_cancelled(tested, cancelled=self._cancelled()))
             return
         message = commit_message(patch, task, self._run_id, approvals)
-        commit = repository.commit(result, (head,), message, Author(self._actor.name or "DevStudio", "devstudio@localhost"))
-        self._note(commit=commit, tests=[test.model_dump() for test in tested.tests], metrics_json=tested.metrics | {"proven": sorted(tested.proven)})
+        commit = repository.commit(
+            result, (head,), message, Author(self._actor.name or "DevStudio", "devstudio@localhost")
+        )
+        self._note(
+            commit=commit,
+            tests=[test.model_dump() for test in tested.tests],
+            metrics_json=tested.metrics | {"proven": sorted(tested.proven)},
+        )
         if repository.head(branch) != head:
-            raise BranchMoved(f"The branch {branch} moved while the patch was tested; nothing was committed. Apply it again.")
+            raise BranchMoved(
+                f"The branch {branch} moved while the patch was tested; nothing was committed. Apply it again."
+            )
         repository.move_branch(branch, commit, head)
         log.note(f"Committed {commit[:12]} to {branch}.")
         self._finish(tested, commit, digests)
@@ -115,7 +130,7 @@ class PatchApplication:
             patches = PatchService(session, self._actor, self._context.ports)
             run = patches.runs.get(self._run_id)
             metrics = tested.metrics or run.metrics_json
-            fields = {"commit": commit, "metrics_json": metrics}
+            fields: dict[str, object] = {"commit": commit, "metrics_json": metrics}
             if tested.tests:
                 fields["tests"] = [test.model_dump() for test in tested.tests]
             patches.runs.note(self._run_id, **fields)
@@ -142,7 +157,7 @@ class PatchApplication:
         patches.specs.projects.check_out(patch.project_id, commit, [file["path"] for file in patch.files])
 
 
-def commit_message(patch: Patch, task: Task, run_id: UUID, approvals: list[Approval]) -> str:
+def commit_message(patch: Patch, task: Task, run_id: UUID, approvals: Sequence[Approval]) -> str:
     """Return the commit's message: what and why, and trailers that name the evidence."""
     subject = " ".join((patch.summary or task.title).split())[:72]
     trailers = [
@@ -150,7 +165,10 @@ def commit_message(patch: Patch, task: Task, run_id: UUID, approvals: list[Appro
         f"DevStudio-Criteria: {', '.join(task.criteria) or 'none'}",
         f"DevStudio-Run: {run_id}",
         f"DevStudio-Patch: {patch.id} sha256:{patch.digest}",
-        *(f"DevStudio-Approved-By: {row.user_id}{' (self-reviewed)' if row.self_reviewed else ''}" for row in approvals),
+        *(
+            f"DevStudio-Approved-By: {row.user_id}{' (self-reviewed)' if row.self_reviewed else ''}"
+            for row in approvals
+        ),
     ]
     return f"{subject}\n\nTask {task.key}: {task.title}\n\n" + "\n".join(trailers) + "\n"
 

@@ -56,7 +56,9 @@ def _check_collisions(written: set[str], kept: set[str]) -> None:
     for path in sorted(everything):
         other = folded.setdefault(path.casefold(), path)
         if other != path and (path in written or other in written):
-            raise UnsafePath(f"The paths {other} and {path} differ only in case, and some file systems take them for one.")
+            raise UnsafePath(
+                f"The paths {other} and {path} differ only in case, and some file systems take them for one."
+            )
     for path in written:
         parents = {path.rsplit("/", depth)[0] for depth in range(1, path.count("/") + 1)}
         clash = parents & everything

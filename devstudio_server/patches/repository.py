@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import select
@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from devstudio_server.kit.pagination import PageRequest
 from devstudio_server.patches.models import Approval, Patch
+
+Approvals = list[Approval]
 
 
 class PatchRepository:
@@ -43,9 +45,9 @@ class PatchRepository:
         self._session.add(row)
         self._session.flush()
 
-    def approvals(self, patch_ids: Sequence[UUID]) -> dict[UUID, list[Approval]]:
+    def approvals(self, patch_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Approval]]:
         """Return the approvals of patches, oldest first, by patch."""
-        found: dict[UUID, list[Approval]] = {patch_id: [] for patch_id in patch_ids}
+        found = {patch_id: Approvals() for patch_id in patch_ids}
         query = select(Approval).where(Approval.patch_id.in_(patch_ids)).order_by(Approval.id)
         for approval in self._session.scalars(query):
             found[approval.patch_id].append(approval)

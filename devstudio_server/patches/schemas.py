@@ -112,7 +112,9 @@ class PatchPreview(Shape):
 class ApproveRequest(Payload):
     """An approval names the digest of the bytes that were looked at."""
 
-    digest: str = Field(min_length=64, max_length=71, description="`digest` of the preview; `sha256:` before it is allowed.")
+    digest: str = Field(
+        min_length=64, max_length=71, description="`digest` of the preview; `sha256:` before it is allowed."
+    )
 
 
 class RejectRequest(Payload):

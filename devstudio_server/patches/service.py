@@ -106,7 +106,7 @@ class PatchService:
         """Return the public shape of a patch."""
         return self._read([self.get(patch_id)])[0]
 
-    def _read(self, patches: Sequence[Patch]) -> list[PatchRead]:
+    def _read(self, patches: Sequence[Patch]) -> Sequence[PatchRead]:
         approvals = self._patches.approvals([patch.id for patch in patches])
         return [_patch_read(patch, approvals[patch.id]) for patch in patches]
 
@@ -114,7 +114,7 @@ class PatchService:
         """Return one page of patches, newest first."""
         rows = self._patches.list(query.page(), task_id=query.task_id, status=query.status)
         page = page_of(rows, query.limit, lambda patch: patch.id)
-        return ListPage[PatchRead](items=self._read(page.items), next_cursor=page.next_cursor)
+        return ListPage[PatchRead](items=[*self._read(page.items)], next_cursor=page.next_cursor)
 
     def preview(self, patch_id: UUID) -> PatchPreview:
         """Return the diff and both sides of every file."""
@@ -135,11 +135,11 @@ class PatchService:
     def approve(self, patch_id: UUID, digest: str) -> PatchRead:
         """Approve the bytes that ``digest`` names.
 
-        Raises `DigestMismatch` when the patch has other bytes, `OwnPatch` when the actor made it and is not the only user.
+        Raises `DigestMismatch` when the patch has other bytes, `OwnPatch` when the actor made it, unless alone here.
         """
         patch = self._pending(patch_id)
         if digest.removeprefix("sha256:").lower() != digest_of(patch.patch_content):
-            raise DigestMismatch("The digest is not that of this patch, so nothing was approved. Look at the preview again.")
+            raise DigestMismatch("The digest is not this patch's, so nothing was approved. Look at the preview again.")
         own = patch.created_by == self._actor.user_id
         if own and not self._actor.sole_user:
             raise OwnPatch("You made this patch, so someone else has to approve it.")
@@ -198,7 +198,7 @@ class PatchService:
             raise BranchInvalid(message, errors=[{"loc": ["body", "branch"], "msg": message}])
         return target
 
-    def approved_digests(self, patch: Patch) -> list[Approval]:
+    def approved_digests(self, patch: Patch) -> Sequence[Approval]:
         """Return the approvals of the bytes that the patch has now."""
         digest = digest_of(patch.patch_content)
         return [approval for approval in self._patches.approvals([patch.id])[patch.id] if approval.digest == digest]
@@ -209,7 +209,7 @@ class PatchService:
         patch.applied_at = self.runs.get(run_id).finished_at
         self._set_status(patch, PatchStatus.APPLIED)
 
-    def rejection_reasons(self, task_id: UUID, limit: int = 3) -> list[str]:
+    def rejection_reasons(self, task_id: UUID, limit: int = 3) -> Sequence[str]:
         """Return why the newest rejected patches of a task were rejected."""
         return [str(patch.rejected_reason) for patch in self._patches.rejections(task_id, limit)]
 

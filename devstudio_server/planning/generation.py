@@ -29,7 +29,7 @@ class _Snapshot:
 
     subject: GenerationSubject
     documents: dict[str, str]
-    rejections: list[str]
+    rejections: Sequence[str]
     repository: GitRepository
     base: str
     tree: str
@@ -118,9 +118,7 @@ class GenerationService:
         documents = {kind.value: text for kind, text in texts.items()}
         return _Snapshot(subject, documents, patches.rejection_reasons(task.id), repository, base, tree)
 
-    def _store(
-        self, request: GenerateRequest, snapshot: _Snapshot, outcome: Outcome[ProposeChanges]
-    ) -> GenerateResult:
+    def _store(self, request: GenerateRequest, snapshot: _Snapshot, outcome: Outcome[ProposeChanges]) -> GenerateResult:
         files = _files(outcome.answer)
         content = build_content(snapshot.repository, snapshot.tree, files)
         warnings = criterion_warnings(

@@ -35,17 +35,18 @@ tasks:
   - what to do
   - _Requirements: 1.1, 1.2_
 
-Each task can be written, tested and reviewed by itself, names the criteria that its own tests prove, and together the tasks
-name every criterion. `- [ ]*` marks an optional task. HTML comments such as <!-- id:abc --> are permanent ids: keep them at
-the end of the line that they belong to, and never invent one."""
+Each task can be written, tested and reviewed by itself, names the criteria that its own tests prove, and together
+the tasks name every criterion. `- [ ]*` marks an optional task. HTML comments such as <!-- id:abc --> are permanent
+ids: keep them at the end of the line that they belong to, and never invent one."""
 
 GENERATION_RULES = f"""You implement one task of a software project. {_DATA_RULE}
 
-You may call `list_files` and `read_file` to look at the repository. Then answer only by calling `propose_changes` once, with
-whole files and paths relative to the repository. Include the tests. A test proves criterion 1.2 only when it says so:
-`@pytest.mark.criterion("1.2")` in Python, `[1.2]` in the test's name in any other runner. Every criterion of the task needs at
-least one test that really checks it. Python tests run with `python3 -m pytest` from the repository's root, Node tests with
-`npm test` (`node --test`). There is no network: use the standard library only. Tests that exist must keep passing."""
+You may call `list_files` and `read_file` to look at the repository. Then answer only by calling `propose_changes`
+once, with whole files and paths relative to the repository. Include the tests. A test proves criterion 1.2 only when
+it says so: `@pytest.mark.criterion("1.2")` in Python, `[1.2]` in the test's name in any other runner. Every criterion
+of the task needs at least one test that really checks it. Python tests run with `python3 -m pytest` from the
+repository's root, Node tests with `npm test` (`node --test`). There is no network: use the standard library only.
+Tests that exist must keep passing."""
 
 
 def planning_prompt(subject: PlanSubject) -> str:

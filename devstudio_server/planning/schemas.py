@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from devstudio_server.ai.schemas import UsageRead
-from devstudio_server.patches.schemas import PatchStatus, PatchedFile
+from devstudio_server.patches.schemas import PatchedFile, PatchStatus
 from devstudio_server.specs.schemas import Documents, DocumentType, LintWarning, TaskStatus
 from devstudio_server.web.schemas import Payload, Shape
 

@@ -122,5 +122,3 @@ class PlanningService:
             )
             proposal = {kind.value: text for kind, text in written.items()}
             raise DocumentConflict(message, proposal=proposal)
-
-

@@ -19,9 +19,7 @@ def _service(call: Call) -> ProjectService:
     return ProjectService(call.session, call.actor, call.port(GitStorage), call.port(WorkspaceStorage))
 
 
-@operations.operation(
-    "POST", "projects", permission=Permission.SPEC_CREATE, status=201, summary="Create a project"
-)
+@operations.operation("POST", "projects", permission=Permission.SPEC_CREATE, status=201, summary="Create a project")
 def create_project(call: Call, body: ProjectCreate) -> ProjectRead:
     """Create a project with an empty git repository."""
     return ProjectRead.model_validate(_service(call).create(body))

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from devstudio_server.db import Actor, after_commit, check_version
+from devstudio_server.kit.logging import get_logger
 from devstudio_server.kit.pagination import Page, page_of
 from devstudio_server.projects.errors import ProjectArchived, ProjectNotFound
 from devstudio_server.projects.models import Project
@@ -22,6 +23,8 @@ from devstudio_server.projects.schemas import (
 from devstudio_server.scm import GitRepository, GitStorage
 from devstudio_server.scm.checkout import checkout
 from devstudio_server.scm.workspace import WorkspaceStorage, WorkspaceTree
+
+_log = get_logger("projects")
 
 
 class ProjectService:
@@ -97,7 +100,7 @@ class ProjectService:
         """
         project = self.get(project_id)
         repository, tree = self.repository(project), self.tree(project)
-        after_commit(self._session, lambda: checkout(repository, tree, commit, paths))
+        after_commit(self._session, lambda: _log_kept(commit, checkout(repository, tree, commit, paths)))
 
     def repository(self, project: Project) -> GitRepository:
         """Return the bare repository of ``project``."""
@@ -106,3 +109,9 @@ class ProjectService:
     def tree(self, project: Project) -> WorkspaceTree:
         """Return the tree of ``project`` in the workspace."""
         return self._workspaces.tree(project.tenant_id or self._actor.tenant_id, project.id)
+
+
+def _log_kept(commit: str, kept: Sequence[str]) -> None:
+    """Say which files of the tree were left as someone edited them."""
+    if kept:
+        _log.warning("edited_files_left_alone", commit=commit, paths=kept)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devstudio_server.kit.logging import get_logger
 from devstudio_server.scm.git import GitRepository
 from devstudio_server.scm.workspace import WorkspaceTree
-
-_log = get_logger("scm")
 
 
 def checkout(repository: GitRepository, tree: WorkspaceTree, commit: str, paths: Sequence[str]) -> list[str]:
@@ -24,6 +21,4 @@ def checkout(repository: GitRepository, tree: WorkspaceTree, commit: str, paths:
             tree.remove(path)
         elif present != committed:
             tree.write(path, committed)
-    if edited:
-        _log.warning("edited_files_left_alone", commit=commit, paths=edited)
     return edited

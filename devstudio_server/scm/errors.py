@@ -37,7 +37,9 @@ class UnsafePath(Invalid):
 def git_error(command: str, stderr: str) -> AppError:
     """Return the error that git's ``stderr`` means."""
     if any(text in stderr for text in _DISK_FULL):
-        return StorageFull("The disk of the repositories is full, so nothing was committed. Free some space and try again.")
+        return StorageFull(
+            "The disk of the repositories is full, so nothing was committed. Free some space and try again."
+        )
     last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
     return GitFailed(f"git {command} failed: {last}")
 

@@ -60,7 +60,9 @@ class GitRepository:
         """Create the repository with one empty commit on ``branch``, unless it exists; return the commit."""
         if not (self.path / "HEAD").exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._run("init", "--bare", "--quiet", "--template=", f"--initial-branch={branch}", str(self.path), bare=False)
+            self._run(
+                "init", "--bare", "--quiet", "--template=", f"--initial-branch={branch}", str(self.path), bare=False
+            )
         head = self.head(branch)
         if head is None:
             self.write_empty_tree()
@@ -79,7 +81,10 @@ class GitRepository:
 
     def is_branch_name(self, branch: str) -> bool:
         """Tell whether git takes ``branch`` as the name of a branch."""
-        return not branch.startswith("-") and self._run("check-ref-format", "--branch", branch, check=False).returncode == 0
+        return (
+            not branch.startswith("-")
+            and self._run("check-ref-format", "--branch", branch, check=False).returncode == 0
+        )
 
     def tree(self, commit: str) -> str:
         """Return the tree of ``commit``."""
@@ -129,13 +134,14 @@ class GitRepository:
 
     def diff(self, old: str, new: str) -> bytes:
         """Return the unified diff between two trees, in the form that `apply` takes."""
-        return self._run(
-            "diff-tree", "-p", "-r", "--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", old, new
-        ).stdout  # fmt: skip
+        options = ("--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv")
+        return self._run("diff-tree", "-p", "-r", *options, old, new).stdout  # fmt: skip
 
     def numstat(self, old: str, new: str) -> list[NumStat]:
         """Return the size of each file's change between two trees."""
-        out = self._run("diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", old, new).stdout
+        out = self._run(
+            "diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", old, new
+        ).stdout
         return [_numstat(row.decode("utf-8", "surrogateescape")) for row in out.split(b"\0") if row]
 
     def apply(self, tree: str, diff: bytes) -> str:
@@ -162,7 +168,9 @@ class GitRepository:
             return
         text = result.stderr.decode("utf-8", "replace")
         if self.head(branch) != old:
-            raise BranchMoved(f"The branch {branch} moved while the patch was tested; nothing was committed. Apply it again.")
+            raise BranchMoved(
+                f"The branch {branch} moved while the patch was tested; nothing was committed. Apply it again."
+            )
         raise git_error("update-ref", text)
 
     def contains(self, branch: str, commit: str) -> bool:
@@ -181,10 +189,12 @@ class GitRepository:
             self._run("read-tree", tree, index=index)
             yield index
 
-    def _text(self, *arguments: str, stdin: bytes = b"", index: Path | None = None, author: Author | None = None) -> str:
+    def _text(
+        self, *arguments: str, stdin: bytes = b"", index: Path | None = None, author: Author | None = None
+    ) -> str:
         return self._run(*arguments, stdin=stdin, index=index, author=author).stdout.decode().strip()
 
-    def _run(  # noqa: PLR0913 - what varies between git's commands
+    def _run(
         self,
         *arguments: str,
         stdin: bytes = b"",
@@ -201,7 +211,9 @@ class GitRepository:
                 environment |= {f"GIT_{role}_NAME": author.name, f"GIT_{role}_EMAIL": author.email}
         where = (f"--git-dir={self.path}",) if bare else ()
         command = ["git", *where, *_OPTIONS, *arguments]
-        result = subprocess.run(command, input=stdin, capture_output=True, env=environment, timeout=TIMEOUT_S, check=False, cwd="/")
+        result = subprocess.run(
+            command, input=stdin, capture_output=True, env=environment, timeout=TIMEOUT_S, check=False, cwd="/"
+        )
         if check and result.returncode != 0:
             raise git_error(arguments[0], result.stderr.decode("utf-8", "replace"))
         return result

@@ -27,7 +27,10 @@ def _objection(path: str) -> str:
     parts = path.split("/")
     checks = (
         (not path or len(path.encode()) > MAX_PATH, f"is empty or longer than {MAX_PATH} bytes"),
-        (path.startswith(("/", "~")) or re.match(r"^[A-Za-z]:", path) is not None, "is absolute; paths are relative to the repository"),
+        (
+            path.startswith(("/", "~")) or re.match(r"^[A-Za-z]:", path) is not None,
+            "is absolute; paths are relative to the repository",
+        ),
         ("\\" in path, "holds a backslash; use `/`"),
         (bool(_CONTROL.search(path)), "holds a control character"),
         (any(unicodedata.category(char) in _INVISIBLE for char in path), "holds an invisible character"),

@@ -68,7 +68,9 @@ class DocumentStore:
             if result is None:
                 raise _conflict(kind)
             # An unchanged text keeps its comments: they carry the ids of blocks that were moved.
-            merged[kind] = text if result == strip_ids(text) else present[kind] if result == strip_ids(present[kind]) else result
+            merged[kind] = (
+                text if result == strip_ids(text) else present[kind] if result == strip_ids(present[kind]) else result
+            )
         return merged
 
     def remember(self, session: SpecSession, target: Target, texts: dict[DocumentType, str]) -> dict[DocumentType, str]:

@@ -12,7 +12,9 @@ class SpecSessionNotFound(NotFound):
 
     def __init__(self, session_id: UUID) -> None:
         """Name the id that was asked for."""
-        super().__init__(f"There is no spec session {session_id}. `GET /api/v1/spec-sessions` lists those that you can see.")
+        super().__init__(
+            f"There is no spec session {session_id}. `GET /api/v1/spec-sessions` lists those that you can see."
+        )
 
 
 class TaskNotFound(NotFound):

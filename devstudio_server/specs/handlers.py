@@ -6,6 +6,8 @@ from uuid import UUID
 
 from devstudio_server.auth import Permission
 from devstudio_server.kit.errors import Conflict
+from devstudio_server.scm import GitStorage
+from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.specs.schemas import (
     SpecSessionCreate,
     SpecSessionQuery,
@@ -16,8 +18,6 @@ from devstudio_server.specs.schemas import (
     TaskRead,
 )
 from devstudio_server.specs.service import SpecService
-from devstudio_server.scm import GitStorage
-from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.web import Call, ListPage, Operations
 from devstudio_server.web.schemas import list_page
 

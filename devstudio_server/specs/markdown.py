@@ -20,7 +20,9 @@ BlockKind = Literal["requirement", "criterion", "task", "section"]
 
 _ID = re.compile(r"[ \t]*<!--[ \t]*id:([A-Za-z0-9_-]{1,64})[ \t]*-->[ \t]*$")
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
-_REQUIREMENT = re.compile(r"^#{2,4}[ \t]+(?:Requirement|Requisito)[ \t]+(\d+)[ \t]*[:.–—-]?[ \t]*(.*)$", re.IGNORECASE)
+_REQUIREMENT = re.compile(
+    r"^#{2,4}[ \t]+(?:Requirement|Requisito)[ \t]+(\d+)[ \t]*[:.\u2013\u2014-]?[ \t]*(.*)$", re.IGNORECASE
+)
 _CRITERIA = re.compile(
     r"^#{3,6}[ \t]+(?:Acceptance Criteria|Crit[ée]rios de Aceita[çc][ãa]o|Crit[ée]rios de Aceite)\b", re.IGNORECASE
 )
@@ -221,7 +223,9 @@ def _read_detail(task: TaskBlock, line: str) -> None:
 
 def _check_tasks(parsed: Parsed, text: str) -> Iterator[Finding]:
     if text.strip() and not parsed.tasks:
-        yield Finding(1, "unknown-shape", "No `- [ ] 1. …` was found, so no tasks are derived. The text is kept as it is.")
+        yield Finding(
+            1, "unknown-shape", "No `- [ ] 1. …` was found, so no tasks are derived. The text is kept as it is."
+        )
     seen: set[str] = set()
     parents = {task.label.rsplit(".", 1)[0] for task in parsed.tasks if "." in task.label}
     for task in parsed.tasks:
@@ -229,7 +233,9 @@ def _check_tasks(parsed: Parsed, text: str) -> Iterator[Finding]:
             yield Finding(task.line + 1, "duplicate-task", f"Task {task.label} is there twice.")
         seen.add(task.label)
         if task.ticked:
-            message = f"Task {task.label} is ticked by hand. Its status is derived from test runs; the tick changes nothing."
+            message = (
+                f"Task {task.label} is ticked by hand. Its status is derived from test runs; the tick changes nothing."
+            )
             yield Finding(task.line + 1, "ticked", message)
         if not task.references and task.label not in parents:
             message = f"Task {task.label} names no criteria (`_Requirements: 1.1_`), so no run can prove it done."
@@ -242,7 +248,7 @@ def expand_references(task: TaskBlock, criteria: dict[str, Block]) -> tuple[list
     findings: list[Finding] = []
     for reference in task.references:
         matches = [reference] if "." in reference else [key for key in criteria if key.split(".")[0] == reference]
-        if reference not in criteria and "." in reference or not matches:
+        if (reference not in criteria and "." in reference) or not matches:
             message = f"Task {task.label} names {reference}, which the requirements do not have."
             findings.append(Finding(task.line + 1, "unknown-reference", message))
         keys += [key for key in matches if key not in keys]

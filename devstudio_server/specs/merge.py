@@ -7,7 +7,7 @@ from merge3 import Merge3
 
 def merge(base: str, ours: str, theirs: str) -> str | None:
     """Return both changes to ``base`` in one text, or None when they touch the same lines."""
-    if ours == theirs or theirs == base:
+    if theirs in {ours, base}:
         return ours
     if ours == base:
         return theirs

@@ -1,11 +1,12 @@
 """The session's notebook: the three documents as cells, one cell a block, and back.
 
-nbformat 4.5, standard cell types only. A cell's id is its block's permanent id. The texts of a document's cells, joined by
-a line break, are the document byte for byte. Cells that are nobody's document (code, notes with output) stay where they are.
+nbformat 4.5, standard cell types only. A cell's id is its block's permanent id. The texts of a document's cells, joined
+by a line break, are the document byte for byte. Cells that are nobody's document (code with output) keep their place.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from uuid import UUID
 
 import nbformat
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell, new_notebook
 
 from devstudio_server.specs.errors import NotebookUnreadable
 from devstudio_server.specs.markdown import parse
@@ -43,7 +43,7 @@ def build_notebook(
 ) -> NotebookNode:
     """Return the notebook of a session; cells of ``existing`` that belong to no document keep their place."""
     cells = [cell for kind in DocumentType for cell in _document_cells(kind, documents.get(kind, ""), version)]
-    notebook = existing if existing is not None else new_notebook()
+    notebook = existing if existing is not None else NotebookNode(cells=[], metadata=NotebookNode())
     notebook.cells = _with_foreign_cells(cells, existing.cells if existing is not None else [])
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata["devstudio"] = {"schema": SCHEMA, "session_id": str(session_id), "version": version}
@@ -65,9 +65,27 @@ def read_documents(notebook: Any) -> dict[DocumentType, str]:
         current = marked or current or DocumentType.REQUIREMENTS
         sources.setdefault(current, []).append(_source(cell))
     if not sources:
-        raise NotebookUnreadable("The notebook has no markdown cell, so no document was read from it. Undo, then save again.")
+        message = "The notebook has no markdown cell, so no document was read. Undo, then save again."
+        raise NotebookUnreadable(message)
     found = {kind: "\n".join(parts) for kind, parts in sources.items()}
     return {kind: "" if text == _PLACEHOLDERS[kind] else text for kind, text in found.items()}
+
+
+def from_json(content: bytes) -> NotebookNode:
+    """Read a notebook's file; raises ``ValueError`` or `nbformat.ValidationError` when it is none."""
+    notebook: NotebookNode = nbformat.reads(content.decode(), as_version=4)  # type: ignore[no-untyped-call]
+    return notebook
+
+
+def to_json(notebook: NotebookNode) -> bytes:
+    """Return the bytes of a notebook's file."""
+    return str(nbformat.writes(notebook)).encode()  # type: ignore[no-untyped-call]
+
+
+def as_notebook(content: Any) -> NotebookNode:
+    """Return a copy of a notebook that came as JSON data."""
+    notebook: NotebookNode = nbformat.from_dict(copy.deepcopy(dict(content)))  # type: ignore[no-untyped-call]
+    return notebook
 
 
 def session_id_of(notebook: Any) -> UUID | None:
@@ -91,16 +109,15 @@ def _kind_of(cell: Any) -> DocumentType | None:
 def _document_cells(kind: DocumentType, text: str, version: int) -> list[NotebookNode]:
     cells = []
     for piece in _pieces(kind, text):
-        cell = new_markdown_cell(piece.source)
-        cell.id = piece.id
         sha256 = hashlib.sha256(piece.source.encode()).hexdigest()
-        cell.metadata["devstudio"] = {"kind": _KINDS[kind], "key": piece.key, "version": version, "sha256": sha256}
-        cells.append(cell)
+        mark = {"kind": _KINDS[kind], "key": piece.key, "version": version, "sha256": sha256}
+        metadata = NotebookNode(devstudio=NotebookNode(mark))
+        cells.append(NotebookNode(id=piece.id, cell_type="markdown", metadata=metadata, source=piece.source))
     return cells
 
 
 def _pieces(kind: DocumentType, text: str) -> list[_Piece]:
-    """Cut a document at its requirements, sections or top-level tasks; the pieces joined by line breaks are the text."""
+    """Cut a document at its requirements, sections or top-level tasks; joined by line breaks, the pieces are the text."""
     opening = f"{kind.value}-opening"
     if not text:
         return [_Piece(opening, "", _PLACEHOLDERS[kind])]

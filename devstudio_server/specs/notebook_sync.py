@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
-
-import nbformat
 
 from devstudio_server.db import Actor, Units
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
-from devstudio_server.specs.notebook import build_notebook, read_documents, session_id_of
+from devstudio_server.specs.notebook import as_notebook, build_notebook, read_documents, session_id_of
 from devstudio_server.specs.service import SpecService
 
 
@@ -46,7 +43,4 @@ class NotebookSync:
                 service.write(session, merged, notebook=False)
             stored = documents.texts(session)
             documents.remember(session, "notebook", stored)
-            existing = nbformat.from_dict(copy.deepcopy(dict(content)))
-            return build_notebook(session.id, session.version, stored, existing)
-
-
+            return build_notebook(session.id, session.version, stored, as_notebook(content))

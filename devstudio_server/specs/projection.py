@@ -8,7 +8,7 @@ from devstudio_server.kit.clock import now
 from devstudio_server.kit.logging import get_logger
 from devstudio_server.scm.workspace import WorkspaceTree
 from devstudio_server.specs.models import SpecSession
-from devstudio_server.specs.notebook import build_notebook, read_documents
+from devstudio_server.specs.notebook import build_notebook, from_json, read_documents, to_json
 from devstudio_server.specs.schemas import DocumentType
 
 _log = get_logger("specs")
@@ -40,7 +40,7 @@ class SessionFiles:
             return None
 
     def write_markdown(self, kind: DocumentType, text: str, base: str | None) -> None:
-        """Write a document's file. A text that is neither ``base`` nor ``text`` was edited elsewhere and is kept aside."""
+        """Write a document's file. A text that is neither ``base`` nor ``text`` was edited elsewhere: it is kept."""
         present = self.read_markdown(kind)
         if present == text:
             return
@@ -55,13 +55,13 @@ class SessionFiles:
         if content is not None and (existing is None or self._edited_elsewhere(existing, bases)):
             self._keep_aside(self._session.notebook_file, content.decode("utf-8", "replace"))
         notebook = build_notebook(self._session.id, self._session.version, documents, existing)
-        self._tree.write(self._session.notebook_file, nbformat.writes(notebook).encode())
+        self._tree.write(self._session.notebook_file, to_json(notebook))
 
     def _parse(self, content: bytes | None) -> nbformat.NotebookNode | None:
         if content is None:
             return None
         try:
-            return nbformat.reads(content.decode(), as_version=4)
+            return from_json(content)
         except (ValueError, nbformat.ValidationError, AttributeError, KeyError):
             return None
 

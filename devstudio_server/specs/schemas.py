@@ -155,7 +155,7 @@ class CriterionRead(Shape):
 
 
 class TaskRead(Shape):
-    """A task of a session; ``criteria`` are the keys that it names, ``status_reason`` says what keeps it from ``done``."""
+    """A task of a session; ``criteria`` are the keys it names, ``status_reason`` says what keeps it from ``done``."""
 
     id: UUID
     session_id: UUID

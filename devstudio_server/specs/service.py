@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from slugify import slugify
@@ -133,11 +134,9 @@ class SpecService:
             for kind in DocumentType
         }
         summary = SpecSessionSummary.model_validate(session).model_dump()
-        return SpecSessionRead(
-            **summary, documents=Documents(**documents), warnings=self.warnings(texts)
-        )
+        return SpecSessionRead(**summary, documents=Documents(**documents), warnings=[*self.warnings(texts)])
 
-    def warnings(self, texts: dict[DocumentType, str]) -> list[LintWarning]:
+    def warnings(self, texts: dict[DocumentType, str]) -> Sequence[LintWarning]:
         """Return what looks wrong in the documents."""
         return [
             LintWarning(document=kind, line=finding.line, code=finding.code, message=finding.message)
@@ -147,15 +146,15 @@ class SpecService:
     def tasks(self, session_id: UUID) -> TaskList:
         """Return the tasks of a session, in the document's order, with derived status and evidence."""
         session = self.get(session_id)
-        return TaskList(items=self.task_reads(session), criteria=self.criteria(session))
+        return TaskList(items=[*self.task_reads(session)], criteria=[*self.criteria(session)])
 
-    def task_reads(self, session: SpecSession) -> list[TaskRead]:
+    def task_reads(self, session: SpecSession) -> Sequence[TaskRead]:
         """Return the tasks of ``session`` in the document's order."""
         proofs = proofs_of(self._specs.criteria(session.id), self._specs.evidence(session.id))
         rows = [task for task in self._specs.all_tasks(session.id) if not task.removed]
         return [_task_read(task, proofs) for task in rows]
 
-    def criteria(self, session: SpecSession) -> list[CriterionRead]:
+    def criteria(self, session: SpecSession) -> Sequence[CriterionRead]:
         """Return the criteria of ``session`` with what proves them."""
         rows = self._specs.criteria(session.id)
         proofs = proofs_of(rows, self._specs.evidence(session.id))
@@ -231,4 +230,6 @@ def _evidence(task: Task, proofs: dict[str, EvidenceRow]) -> Evidence | None:
     if not proven:
         return None
     newest = max(proven, key=lambda row: row.id)
-    return Evidence(run_id=newest.run_id, commit=newest.commit, criteria=[key for key in task.criteria if key in proofs])
+    return Evidence(
+        run_id=newest.run_id, commit=newest.commit, criteria=[key for key in task.criteria if key in proofs]
+    )

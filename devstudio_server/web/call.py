@@ -24,7 +24,7 @@ class Call:
     """What a handler works with.
 
     ``if_match`` is the version in the ``If-Match`` header, ``None`` when absent or ``*``. ``progress`` takes
-    ``{"phase": …, "message": …}`` and sends it to a client that listens by SSE. ``left`` is set when the client has gone.
+    ``{"phase": …, "message": …}`` and sends it to a client that listens by SSE. ``left`` is set when the client goes.
     """
 
     actor: Actor

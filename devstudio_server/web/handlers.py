@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from typing import Any, TypeVar
 from urllib.parse import unquote
 from uuid import UUID
 
-from jupyter_server.auth.decorator import authorized
+from jupyter_server.auth.decorator import authorized as jupyter_authorized
 from jupyter_server.base.handlers import APIHandler
 from pydantic import BaseModel, ValidationError
 from tornado import web
@@ -42,8 +43,15 @@ AUTH_RESOURCE = "devstudio"
 EVENT_STREAM = "text/event-stream"
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 _log = get_logger("web")
+
+
+def authorized(action: str, resource: str) -> Callable[[_Method], _Method]:
+    """Jupyter's decorator, with the types that it does not ship."""
+    decorate: Callable[[_Method], _Method] = jupyter_authorized(action, resource)
+    return decorate
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,11 @@ class ProblemHandler(APIHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Render any error as a problem document."""
         cause = kwargs.get("exc_info", (None, None, None))[1]
-        if isinstance(cause, web.HTTPError) and status_code == 403 and not getattr(self, "current_user", None):
+        if (
+            isinstance(cause, web.HTTPError)
+            and status_code == HTTPStatus.FORBIDDEN
+            and not getattr(self, "current_user", None)
+        ):
             cause = web.HTTPError(401)  # Tornado refuses anonymous POSTs with 403
         self.send_problem(as_app_error(cause or web.HTTPError(status_code)))
 
@@ -260,7 +272,7 @@ class OperationHandler(ProblemHandler):
             return None
         number = value.removeprefix("W/").strip('"')
         if not number.isdecimal():
-            message = "If-Match holds the version that you read, as its ETag: a number in quotes, such as \"3\"."
+            message = 'If-Match holds the version that you read, as its ETag: a number in quotes, such as "3".'
             raise Invalid(message, errors=[{"loc": ["header", "If-Match"], "msg": message}])
         return int(number)
 
@@ -309,7 +321,11 @@ async def _progress_events(
     """Run an ``outside`` operation and tell its progress, then its result or its error."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[ServerEvent | None] = asyncio.Queue()
-    call.progress = lambda data: loop.call_soon_threadsafe(queue.put_nowait, ServerEvent("progress", data)) and None
+
+    def progress(data: dict[str, Any]) -> None:
+        loop.call_soon_threadsafe(queue.put_nowait, ServerEvent("progress", data))
+
+    call.progress = progress
     task = asyncio.ensure_future(handler.in_thread(operation, call, arguments))
     task.add_done_callback(lambda _: queue.put_nowait(None))
     while (event := await queue.get()) is not None:
@@ -376,4 +392,3 @@ def routes(operations: list[Operation], base_url: str, context: WebContext) -> l
     ]
     bases = sorted({operation.base for operation in operations})
     return found + [(f"{prefix}{base}(?:/.*)?", NotFoundHandler, {"context": context}) for base in bases]
-

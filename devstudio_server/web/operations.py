@@ -1,8 +1,8 @@
 """Operations: each endpoint is declared once, and routes, checks, validation and OpenAPI all come from it.
 
-A handler is a plain function. Its signature is the declaration: ``call`` first, then one ``UUID`` (or ``str``) for each
-``{name}`` in the path, then ``query`` and ``body`` if it takes them, each a Pydantic model; its return annotation is the
-answer's shape, ``None`` meaning 204.
+A handler is a plain function. Its signature is the declaration: ``call`` first, then one ``UUID`` (or ``str``) for
+each ``{name}`` in the path, then ``query`` and ``body`` if it takes them, each a Pydantic model; its return annotation
+is the answer's shape, ``None`` meaning 204.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Operations:
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declare the decorated function as the handler of ``method path``.
 
-        ``permission=None`` means any signed-in person. ``outside`` runs the handler without a transaction, for calls that
-        wait for something other than the database. ``stream`` answers ``Accept: text/event-stream`` instead.
+        ``permission=None`` means any signed-in person. ``outside`` runs the handler without a transaction, for calls
+        that wait for something other than the database. ``stream`` answers ``Accept: text/event-stream`` instead.
         """
 
         def declare(handler: Callable[..., Any]) -> Callable[..., Any]:

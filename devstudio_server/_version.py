@@ -1,0 +1,3 @@
+"""The version of RENUM DevStudio."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Jupyter kernels in per-tenant containers."""

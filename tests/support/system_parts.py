@@ -1,0 +1,108 @@
+"""The system parts that the tests need: found, or installed by apt where this is root on Debian, or named.
+
+Run as ``python tests/support/system_parts.py``. Only the standard library, since it runs before anything else.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ENGINE_SOCKET = Path("/var/run/docker.sock")
+ENGINE_START_S = 60
+
+
+@dataclass(frozen=True)
+class Part:
+    """A program that tests need, the Debian packages that have it, and what it is for."""
+
+    program: str
+    package: str
+    purpose: str
+
+
+PARTS = (
+    Part("dockerd", "docker.io cgroupfs-mount", "the sandbox tests run real containers"),
+    Part("bwrap", "bubblewrap", "the sandbox tests run bubblewrap"),
+    Part("mmdebstrap", "mmdebstrap", "the sandbox images are built from Debian's packages"),
+    Part("chromium", "chromium", "the browser tests click through JupyterLab"),
+)
+
+
+def missing_parts() -> list[Part]:
+    """Return the parts that are not on this machine; an engine that answers needs no ``dockerd`` here."""
+    answers = engine_answers()
+    return [
+        part for part in PARTS if shutil.which(part.program) is None and not (part.program == "dockerd" and answers)
+    ]
+
+
+def install(parts: list[Part]) -> None:
+    """Install ``parts`` by apt; exits with a message when that is not possible here."""
+    lines = "\n".join(f"  {part.program} (Debian: {part.package}): {part.purpose}" for part in parts)
+    packages = [package for part in parts for package in part.package.split()]
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        sys.exit(f"The tests need:\n{lines}\nInstall them, on Debian: sudo apt-get install {' '.join(packages)}")
+    print(f"Installing by apt:\n{lines}", flush=True)
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (
+        ["apt-get", "-qq", "update"],
+        ["apt-get", "-qq", "-y", "install", "--no-install-recommends", *packages],
+    ):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def engine_answers() -> bool:
+    """Tell whether a Docker engine answers, at DOCKER_HOST or at the usual socket."""
+    if os.environ.get("DOCKER_HOST"):
+        return True  # said by the person; the tests tell when it does not answer
+    request = b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(5)
+        try:
+            connection.connect(str(ENGINE_SOCKET))
+            connection.sendall(request)
+            return b"200" in connection.recv(64)
+        except OSError:
+            return False
+
+
+def start_engine() -> None:
+    """Start ``dockerd`` when no engine answers, and wait until it does."""
+    if engine_answers():
+        return
+    if os.geteuid() != 0:
+        sys.exit("No Docker engine answers, and only root can start one: sudo systemctl start docker")
+    log_path = Path("/var/log/devstudio-dockerd.log")
+    for stale in (Path("/var/run/docker.pid"), Path("/run/docker/containerd/containerd.pid")):
+        stale.unlink(missing_ok=True)  # left by an engine that was killed with its machine
+    with log_path.open("ab") as log:
+        subprocess.Popen(["dockerd"], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + ENGINE_START_S
+    while not engine_answers():
+        if time.monotonic() > deadline:
+            sys.exit(
+                f"dockerd does not answer after {ENGINE_START_S} s:\n{log_path.read_text(errors='replace')[-3000:]}"
+            )
+        time.sleep(0.2)
+    print("Started the Docker engine.", flush=True)
+
+
+def main() -> None:
+    """Make sure that everything is there and runs."""
+    missing = missing_parts()
+    if missing:
+        install(missing)
+    start_engine()
+
+
+if __name__ == "__main__":
+    main()

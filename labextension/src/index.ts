@@ -1,10 +1,9 @@
-import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { commands } from './plugins/commands';
+import { core } from './plugins/core';
+import { launcher } from './plugins/launcher';
+import { notebook } from './plugins/notebook';
+import { panel } from './plugins/panel';
 
-const plugin: JupyterFrontEndPlugin<void> = {
-  id: '@renum/devstudio:core',
-  description: 'Connects JupyterLab to the DevStudio API.',
-  autoStart: true,
-  activate: () => undefined
-};
+export { IDevStudio } from './tokens';
 
-export default [plugin];
+export default [core, panel, commands, launcher, notebook];

@@ -27,6 +27,7 @@ import type {
   SessionQuery,
   SessionSummary,
   SessionUpdate,
+  Task,
   TaskList
 } from './types';
 
@@ -102,6 +103,10 @@ export class DevStudioClient {
 
   tasks(session_id: string): Promise<TaskList> {
     return take(this.http.GET('/api/v1/spec-sessions/{session_id}/tasks', { params: { path: { session_id } } }));
+  }
+
+  task(task_id: string): Promise<Task> {
+    return take(this.http.GET('/api/v1/tasks/{task_id}', { params: { path: { task_id } } }));
   }
 
   plan(body: PlanRequest, listen: ILongCall = {}): Promise<PlanResult> {

@@ -1,0 +1,17 @@
+import { Signal } from '@lumino/signaling';
+
+/** Something that one view did and others show. */
+export type Change =
+  | { kind: 'projects' }
+  | { kind: 'sessions'; projectId: string }
+  | { kind: 'documents'; sessionId: string }
+  | { kind: 'task'; taskId: string };
+
+/** Tells every view of this page what another one changed. */
+export class Changes {
+  readonly happened = new Signal<this, Change>(this);
+
+  emit(change: Change): void {
+    this.happened.emit(change);
+  }
+}

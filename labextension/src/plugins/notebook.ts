@@ -1,0 +1,96 @@
+import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { Notification } from '@jupyterlab/apputils';
+import type { DocumentRegistry } from '@jupyterlab/docregistry';
+import type { Contents } from '@jupyterlab/services';
+import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+import { CommandToolbarButton } from '@jupyterlab/ui-components';
+
+import { devstudioIcon } from '../icons';
+import { CommandIds, IDevStudio } from '../tokens';
+
+/** Connects session notebooks with their session. */
+export const notebook: JupyterFrontEndPlugin<void> = {
+  id: '@renum/devstudio:notebook',
+  description: 'Adds the session, planning and tasks to the toolbar of session notebooks, and keeps them current.',
+  autoStart: true,
+  requires: [IDevStudio, INotebookTracker],
+  activate: (app, studio: IDevStudio, tracker: INotebookTracker) => {
+    tracker.widgetAdded.connect((_, panel) => {
+      void panel.context.ready.then(() => {
+        const sessionId = sessionOf(panel);
+        if (sessionId !== null) {
+          addToolbar(panel, sessionId, studio);
+          connect(panel, sessionId, studio, app.serviceManager.contents);
+        }
+      });
+    });
+  }
+};
+
+/** The session that a notebook belongs to, from its metadata. */
+function sessionOf(panel: NotebookPanel): string | null {
+  const metadata: unknown = panel.context.model.getMetadata('devstudio');
+  return typeof metadata === 'object' &&
+    metadata !== null &&
+    'session_id' in metadata &&
+    typeof metadata.session_id === 'string'
+    ? metadata.session_id
+    : null;
+}
+
+function addToolbar(panel: NotebookPanel, sessionId: string, studio: IDevStudio): void {
+  const { commands, trans } = studio;
+  const buttons = [
+    { name: 'devstudio-session', id: CommandIds.openSession, label: trans.__('Session'), icon: devstudioIcon },
+    { name: 'devstudio-plan', id: CommandIds.plan, label: trans.__('Plan') },
+    { name: 'devstudio-tasks', id: CommandIds.showTasks, label: trans.__('Tasks') }
+  ];
+  for (const { name, id, ...look } of buttons) {
+    panel.toolbar.addItem(name, new CommandToolbarButton({ commands, id, args: { sessionId }, ...look }));
+  }
+}
+
+/** Show what the server wrote in the notebook, and tell the views when a save changed the session. */
+function connect(panel: NotebookPanel, sessionId: string, studio: IDevStudio, contents: Contents.IManager): void {
+  const { context } = panel;
+  let reverting = false;
+  const onChange = (_: unknown, change: { kind: string; sessionId?: string }): void => {
+    if (change.kind === 'documents' && change.sessionId === sessionId && !reverting) {
+      reverting = true;
+      void reload(context, studio, contents).finally(() => {
+        reverting = false;
+      });
+    }
+  };
+  studio.changes.happened.connect(onChange);
+  context.saveState.connect((_, state) => {
+    if (state === 'completed') {
+      studio.changes.emit({ kind: 'documents', sessionId });
+    }
+  });
+  panel.disposed.connect(() => {
+    studio.changes.happened.disconnect(onChange);
+  });
+}
+
+/** Take the file that the server wrote, unless that would drop what was typed here. */
+async function reload(
+  context: DocumentRegistry.IContext<DocumentRegistry.IModel>,
+  studio: IDevStudio,
+  contents: Contents.IManager
+): Promise<void> {
+  const onDisk = await contents.get(context.path, { content: false });
+  if (context.isDisposed || onDisk.last_modified === context.contentsModel?.last_modified) {
+    return;
+  }
+  if (!context.model.dirty) {
+    await context.revert();
+    return;
+  }
+  Notification.warning(
+    studio.trans.__(
+      'The session of %1 changed on the server. Your unsaved edits are kept; saving will ask which version to keep.',
+      context.path
+    )
+  );
+}

@@ -1,0 +1,38 @@
+import type { DevStudioClient } from '@renum/devstudio-api-client';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { CommandRegistry } from '@lumino/commands';
+import { Token } from '@lumino/coreutils';
+
+import type { Changes } from './model/changes';
+import type { StudioModel } from './model/studio';
+
+/** What every part of DevStudio in JupyterLab shares. */
+export interface IDevStudio {
+  readonly client: DevStudioClient;
+  readonly changes: Changes;
+  readonly model: StudioModel;
+  readonly commands: CommandRegistry;
+  readonly trans: TranslationBundle;
+}
+
+export const IDevStudio = new Token<IDevStudio>(
+  '@renum/devstudio:IDevStudio',
+  'The DevStudio API client, the projects and sessions that are loaded, and the signal of changes.'
+);
+
+/** The ids of the commands; those of the seed keep their names. */
+export const CommandIds = {
+  newProject: 'renum.devstudio.newProject',
+  newSession: 'renum.devstudio.startSpecSession',
+  openSession: 'renum.devstudio.openSession',
+  openNotebook: 'renum.devstudio.openNotebook',
+  plan: 'renum.devstudio.plan',
+  showTasks: 'renum.devstudio.showTasks',
+  saveDocument: 'renum.devstudio.saveDocument',
+  generateCode: 'renum.devstudio.generateCode',
+  reviewPatch: 'renum.devstudio.reviewPatch',
+  approvePatch: 'renum.devstudio.approvePatch',
+  applyPatch: 'renum.devstudio.applyPatch',
+  openRunLogs: 'renum.devstudio.openRunLogs',
+  refresh: 'renum.devstudio.refresh'
+} as const;

@@ -1,0 +1,189 @@
+import { Clipboard } from '@jupyterlab/apputils';
+import { ProblemError, type Model as AiModel, type Usage } from '@renum/devstudio-api-client';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import { useStudio } from './context';
+import { formatCost, short } from './format';
+
+interface IButtonProps {
+  label: string;
+  onClick: () => void;
+  kind?: 'primary' | 'plain' | 'danger';
+  /** Why it cannot be pressed now; null when it can. */
+  blocked?: string | null;
+  testid?: string;
+  title?: string;
+  name?: string;
+}
+
+/** A button. A blocked one stays focusable and says why. */
+export function Button(props: IButtonProps): React.JSX.Element {
+  const blocked = props.blocked ?? null;
+  return (
+    <button
+      type="button"
+      className={`devstudio-Button devstudio-mod-${props.kind ?? 'plain'}`}
+      aria-disabled={blocked !== null}
+      aria-label={props.name}
+      title={blocked ?? props.title ?? ''}
+      data-testid={props.testid}
+      onClick={() => {
+        if (blocked === null) {
+          props.onClick();
+        }
+      }}
+    >
+      {props.label}
+    </button>
+  );
+}
+
+/** What went wrong, with its cause and request id, and what to do about it. */
+export function ErrorBox(props: { error: ProblemError; onRetry?: () => void }): React.JSX.Element {
+  const { trans } = useStudio();
+  const { error, onRetry } = props;
+  const [copied, setCopied] = React.useState(false);
+  const others = error.errors.map(({ loc, msg }) => `${loc.join('.')}: ${msg}`);
+  return (
+    <div className="devstudio-Error" role="alert" data-testid="error-box">
+      <strong>{titleOf(error, trans)}</strong>
+      {error.detail !== '' && <p>{error.detail}</p>}
+      {others.length > 1 && (
+        <ul>
+          {others.map(text => (
+            <li key={text}>{text}</li>
+          ))}
+        </ul>
+      )}
+      <div className="devstudio-Row">
+        {onRetry !== undefined && <Button label={trans.__('Retry')} onClick={onRetry} testid="error-retry" />}
+        <Button
+          label={copied ? trans.__('Copied') : trans.__('Copy details')}
+          testid="error-copy"
+          onClick={() => {
+            Clipboard.copyToSystem(JSON.stringify(error.problem, null, 2));
+            setCopied(true);
+          }}
+        />
+        {error.requestId !== '' && (
+          <span className="devstudio-Faint">{trans.__('Request %1', error.requestId)}</span>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function titleOf(error: ProblemError, trans: TranslationBundle): string {
+  return error.status === 0 && error.problem.type.endsWith('Unreachable')
+    ? trans.__('The server cannot be reached')
+    : error.title;
+}
+
+/** Nothing is here yet, and the one thing to do about it. */
+export function Empty(props: { text: string; children?: React.ReactNode }): React.JSX.Element {
+  return (
+    <div className="devstudio-Empty">
+      <p>{props.text}</p>
+      {props.children}
+    </div>
+  );
+}
+
+export function Spinner(): React.JSX.Element {
+  return <span className="devstudio-Spinner" aria-hidden="true" />;
+}
+
+/** A small label with a meaning in its colour and in its words. */
+export function Chip(props: {
+  tone: 'neutral' | 'info' | 'good' | 'warn' | 'bad';
+  children: React.ReactNode;
+  title?: string;
+  testid?: string;
+}): React.JSX.Element {
+  return (
+    <span className={`devstudio-Chip devstudio-mod-${props.tone}`} title={props.title} data-testid={props.testid}>
+      {props.children}
+    </span>
+  );
+}
+
+/** A hash in short, which copies itself in full. */
+export function Hash(props: { value: string; label: string; testid?: string }): React.JSX.Element {
+  const { trans } = useStudio();
+  const [copied, setCopied] = React.useState(false);
+  return (
+    <button
+      type="button"
+      className="devstudio-Hash"
+      data-testid={props.testid}
+      data-value={props.value}
+      title={trans.__('%1: %2. Click to copy.', props.label, props.value)}
+      aria-label={trans.__('Copy %1 %2', props.label, props.value)}
+      onClick={() => {
+        Clipboard.copyToSystem(props.value);
+        setCopied(true);
+      }}
+      onBlur={() => {
+        setCopied(false);
+      }}
+    >
+      {copied ? trans.__('copied') : short(props.value)}
+    </button>
+  );
+}
+
+/** The name that people read for a model; offline is never called an AI. */
+export function modelName(provider: string, name: string, trans: TranslationBundle): string {
+  return provider === 'offline' ? trans.__('Offline templates (no AI)') : name;
+}
+
+/** A choice of model; empty means the server's default. */
+export function ModelSelect(props: {
+  models: readonly AiModel[];
+  value: string;
+  onChange: (id: string) => void;
+  testid: string;
+}): React.JSX.Element {
+  const { trans } = useStudio();
+  return (
+    <label className="devstudio-Field">
+      <span>{trans.__('Model')}</span>
+      <select
+        className="jp-mod-styled"
+        data-testid={props.testid}
+        value={props.value}
+        onChange={event => {
+          props.onChange(event.target.value);
+        }}
+      >
+        {props.models.map(model => (
+          <option key={model.id} value={model.id}>
+            {modelName(model.provider, model.name, trans)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** What a call used and cost. */
+export function UsageLine(props: { usage: Usage; testid?: string }): React.JSX.Element {
+  const { trans } = useStudio();
+  const { usage } = props;
+  const text =
+    usage.provider === 'offline'
+      ? trans.__('Made from offline templates: no AI, no tokens, %1', formatCost(0))
+      : trans.__(
+          '%1 · %2 tokens in, %3 out · %4',
+          usage.model,
+          usage.tokens_input.toLocaleString(),
+          usage.tokens_output.toLocaleString(),
+          formatCost(usage.cost_estimated)
+        );
+  return (
+    <p className="devstudio-Faint" data-testid={props.testid}>
+      {text}
+    </p>
+  );
+}

@@ -1,0 +1,53 @@
+import { EditorView } from '@codemirror/view';
+import { CodeEditor, type IEditorFactoryService } from '@jupyterlab/codeeditor';
+import type { DocumentType } from '@renum/devstudio-api-client';
+import * as React from 'react';
+
+import type { SessionModel } from '../model/session';
+
+interface IProps {
+  model: SessionModel;
+  kind: DocumentType;
+  label: string;
+  editors: IEditorFactoryService;
+}
+
+/** JupyterLab's own editor on a document. Its text is the draft, else what is saved. */
+export function DocumentEditor({ model, kind, label, editors }: IProps): React.JSX.Element {
+  const host = React.useRef<HTMLDivElement>(null);
+  const source = React.useRef<CodeEditor.IModel | null>(null);
+  const text = model.textOf(kind);
+
+  React.useEffect(() => {
+    if (host.current === null) {
+      return undefined;
+    }
+    const content = new CodeEditor.Model({ mimeType: 'text/x-ipythongfm' });
+    content.sharedModel.setSource(model.textOf(kind));
+    const editor = editors.newDocumentEditor({
+      host: host.current,
+      model: content,
+      config: { lineNumbers: true, lineWrap: true },
+      extensions: [EditorView.contentAttributes.of({ 'aria-label': label, 'data-testid': 'doc-editor' })]
+    });
+    const onChanged = (): void => {
+      model.edit(kind, content.sharedModel.getSource());
+    };
+    content.sharedModel.changed.connect(onChanged);
+    source.current = content;
+    return () => {
+      source.current = null;
+      content.sharedModel.changed.disconnect(onChanged);
+      editor.dispose();
+      content.dispose();
+    };
+  }, [model, kind, label, editors]);
+
+  React.useEffect(() => {
+    if (source.current !== null && source.current.sharedModel.getSource() !== text) {
+      source.current.sharedModel.setSource(text);
+    }
+  }, [text]);
+
+  return <div ref={host} className="devstudio-Editor" />;
+}

@@ -1,0 +1,189 @@
+import { ReactWidget } from '@jupyterlab/ui-components';
+import { Widget } from '@lumino/widgets';
+import { asProblem, type ProblemError } from '@renum/devstudio-api-client';
+import * as React from 'react';
+
+import type { IDevStudio } from '../tokens';
+import { ErrorBox } from './common';
+import { StudioProvider, useStudio } from './context';
+
+/** One field of a form; its name is the server's, so that a refusal finds it. */
+export interface IField {
+  name: string;
+  label: string;
+  kind: 'text' | 'textarea' | 'select';
+  value?: string;
+  options?: readonly { value: string; label: string }[];
+  required?: boolean;
+  maxLength?: number;
+  hint?: string;
+}
+
+type Values = Record<string, string>;
+
+interface IFormOptions<T> {
+  title: string;
+  submitLabel: string;
+  fields: readonly IField[];
+  submit: (values: Values) => Promise<T>;
+}
+
+/** Ask by a dialog that stays open, with everything typed, until the server has taken it. Null when cancelled. */
+export function openForm<T>(studio: IDevStudio, options: IFormOptions<T>): Promise<T | null> {
+  return new Promise(resolve => {
+    const widget = ReactWidget.create(
+      <StudioProvider value={studio}>
+        <FormDialog
+          {...options}
+          onClose={result => {
+            resolve(result);
+            widget.dispose();
+          }}
+        />
+      </StudioProvider>
+    );
+    Widget.attach(widget, document.body);
+  });
+}
+
+function FormDialog<T>(props: IFormOptions<T> & { onClose: (result: T | null) => void }): React.JSX.Element {
+  const { trans } = useStudio();
+  const dialog = React.useRef<HTMLDialogElement>(null);
+  const [values, setValues] = React.useState<Values>(() =>
+    Object.fromEntries(props.fields.map(field => [field.name, field.value ?? field.options?.[0]?.value ?? '']))
+  );
+  const [busy, setBusy] = React.useState(false);
+  const [missing, setMissing] = React.useState<ReadonlySet<string>>(new Set());
+  const [error, setError] = React.useState<ProblemError | null>(null);
+
+  React.useEffect(() => {
+    const node = dialog.current;
+    node?.showModal();
+    return () => node?.close(); // gives the focus back to where it was
+  }, []);
+
+  const submit = async (): Promise<void> => {
+    const empty = props.fields.filter(field => field.required === true && values[field.name]?.trim() === '');
+    setMissing(new Set(empty.map(field => field.name)));
+    if (busy || empty.length > 0) {
+      return;
+    }
+    setBusy(true);
+    setError(null);
+    try {
+      props.onClose(await props.submit(values));
+    } catch (reason) {
+      setError(asProblem(reason));
+      setBusy(false);
+    }
+  };
+
+  const messageOf = (name: string): string | null =>
+    missing.has(name) ? trans.__('This is needed.') : (error?.fields.get(name) ?? null);
+  const unplaced = error !== null && !props.fields.some(field => error.fields.has(field.name));
+
+  return (
+    <dialog
+      ref={dialog}
+      className="devstudio-Dialog"
+      aria-label={props.title}
+      onCancel={event => {
+        event.preventDefault();
+        props.onClose(null);
+      }}
+    >
+      <form
+        noValidate
+        onSubmit={event => {
+          event.preventDefault();
+          void submit();
+        }}
+        onKeyDown={event => {
+          if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
+            event.preventDefault();
+            void submit();
+          }
+        }}
+      >
+        <h2>{props.title}</h2>
+        {props.fields.map(field => (
+          <Field
+            key={field.name}
+            field={field}
+            value={values[field.name] ?? ''}
+            error={messageOf(field.name)}
+            onChange={value => {
+              setValues({ ...values, [field.name]: value });
+            }}
+          />
+        ))}
+        {unplaced && <ErrorBox error={error} />}
+        <footer className="devstudio-Row">
+          <button
+            type="button"
+            className="devstudio-Button devstudio-mod-plain"
+            data-testid="dialog-cancel"
+            onClick={() => {
+              props.onClose(null);
+            }}
+          >
+            {trans.__('Cancel')}
+          </button>
+          <button
+            type="submit"
+            className="devstudio-Button devstudio-mod-primary"
+            data-testid="dialog-submit"
+            aria-disabled={busy}
+          >
+            {busy ? trans.__('Working…') : props.submitLabel}
+          </button>
+        </footer>
+      </form>
+    </dialog>
+  );
+}
+
+interface IFieldProps {
+  field: IField;
+  value: string;
+  error: string | null;
+  onChange: (value: string) => void;
+}
+
+function Field({ field, value, error, onChange }: IFieldProps): React.JSX.Element {
+  const errorId = React.useId();
+  const shared = {
+    'data-testid': `field-${field.name}`,
+    'aria-invalid': error !== null,
+    'aria-describedby': error === null ? undefined : errorId,
+    'aria-required': field.required ?? false,
+    className: 'jp-mod-styled',
+    name: field.name,
+    value,
+    onChange: (event: { target: { value: string } }) => {
+      onChange(event.target.value);
+    }
+  };
+  return (
+    <label className="devstudio-Field">
+      <span>{field.label}</span>
+      {field.kind === 'text' && <input type="text" autoComplete="off" maxLength={field.maxLength} {...shared} />}
+      {field.kind === 'textarea' && <textarea rows={3} maxLength={field.maxLength} {...shared} />}
+      {field.kind === 'select' && (
+        <select {...shared}>
+          {field.options?.map(option => (
+            <option key={option.value} value={option.value}>
+              {option.label}
+            </option>
+          ))}
+        </select>
+      )}
+      {field.hint !== undefined && <small>{field.hint}</small>}
+      {error !== null && (
+        <small id={errorId} className="devstudio-FieldError" role="alert" data-testid={`field-error-${field.name}`}>
+          {error}
+        </small>
+      )}
+    </label>
+  );
+}

@@ -1,0 +1,224 @@
+import type { Task } from '@renum/devstudio-api-client';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import type { SessionModel } from '../model/session';
+import { nextStep, runIdOf, type Step } from '../model/steps';
+import { CommandIds } from '../tokens';
+import { Button, Chip, Empty, ErrorBox, Hash, UsageLine } from './common';
+import { useStudio } from './context';
+import { ProgressLine } from './progress';
+
+/** The tasks in the document's order, each with what proves it and the button of its next step. */
+export function TasksBox({ model }: { model: SessionModel }): React.JSX.Element {
+  const { trans } = useStudio();
+  const tasks = model.tasks?.items ?? [];
+  return (
+    <section className="devstudio-Box" aria-label={trans.__('Tasks')} data-testid="task-list">
+      <h3>{trans.__('Tasks')}</h3>
+      {tasks.length === 0 && model.tasks !== null && (
+        <Empty text={trans.__('No tasks yet. Plan writes them from the requirements.')} />
+      )}
+      <ol className="devstudio-Tasks">
+        {tasks.map(task => (
+          <TaskItem key={task.id} model={model} task={task} />
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+const TONES = { todo: 'neutral', in_progress: 'info', review: 'warn', done: 'good' } as const;
+
+function statusName(status: Task['status'], trans: TranslationBundle): string {
+  const names = {
+    todo: trans.__('To do'),
+    in_progress: trans.__('In progress'),
+    review: trans.__('Review'),
+    done: trans.__('Done')
+  };
+  return names[status];
+}
+
+function stepName(step: Step, trans: TranslationBundle): string {
+  const names = {
+    generate: trans.__('Generate code'),
+    regenerate: trans.__('Generate again'),
+    review: trans.__('Review patch'),
+    apply: trans.__('Apply and test'),
+    watch: trans.__('Watch run'),
+    'view-run': trans.__('View run')
+  };
+  return names[step];
+}
+
+function TaskItem({ model, task }: { model: SessionModel; task: Task }): React.JSX.Element {
+  const { trans } = useStudio();
+  const generation = model.generationOf(task.id);
+  const usage = model.usageOf(task.id);
+  return (
+    <li className="devstudio-Task" data-testid="task-item" data-task-key={task.key} data-task-status={task.status}>
+      <div className="devstudio-TaskHead">
+        <span className="devstudio-TaskKey">{task.key}</span>
+        <span className="devstudio-TaskTitle">
+          {task.title}
+          {task.optional && <span className="devstudio-Faint"> {trans.__('(optional)')}</span>}
+        </span>
+        <Chip tone={TONES[task.status]} testid="task-status">
+          {statusName(task.status, trans)}
+        </Chip>
+      </div>
+      {task.status_reason !== '' && (
+        <p className="devstudio-Faint" data-testid="task-reason">
+          {task.status_reason}
+        </p>
+      )}
+      <Criteria model={model} task={task} />
+      <FailureNote model={model} task={task} />
+      {generation.running ? (
+        <ProgressLine operation={generation} testid="task-progress" />
+      ) : (
+        <TaskActions model={model} task={task} />
+      )}
+      {generation.error !== null && <ErrorBox error={generation.error} />}
+      {usage !== null && !generation.running && <UsageLine usage={usage} testid="task-usage" />}
+    </li>
+  );
+}
+
+/** The criteria that a task names; a proven one is ticked. */
+function Criteria({ model, task }: { model: SessionModel; task: Task }): React.JSX.Element | null {
+  const { trans } = useStudio();
+  const known = new Map((model.tasks?.criteria ?? []).map(criterion => [criterion.key, criterion]));
+  if (task.criteria.length === 0) {
+    return null;
+  }
+  return (
+    <div className="devstudio-Row" aria-label={trans.__('Criteria')}>
+      {task.criteria.map(key => {
+        const criterion = known.get(key);
+        const proven = criterion?.proven ?? false;
+        return (
+          <Chip key={key} tone={proven ? 'good' : 'neutral'} title={criterion?.text ?? ''} testid="task-criterion">
+            {proven ? trans.__('✓ %1', key) : key}
+          </Chip>
+        );
+      })}
+    </div>
+  );
+}
+
+/** Why the newest attempt did not get the task done. */
+function FailureNote({ model, task }: { model: SessionModel; task: Task }): React.JSX.Element | null {
+  const { trans } = useStudio();
+  const patch = model.patchOf(task.id);
+  const run = model.runOf(task.id);
+  if (patch?.status === 'rejected') {
+    return (
+      <p className="devstudio-Note" data-testid="task-note">
+        {trans.__('The last patch was rejected: %1', patch.rejected_reason ?? '')}
+      </p>
+    );
+  }
+  if (run === null || run.status === 'success' || run.status === 'pending' || run.status === 'running') {
+    return null;
+  }
+  return (
+    <p className="devstudio-Note devstudio-mod-bad" data-testid="task-note">
+      {trans.__('The last run did not pass: %1', run.reason ?? run.status)}
+    </p>
+  );
+}
+
+function TaskActions({ model, task }: { model: SessionModel; task: Task }): React.JSX.Element {
+  const { trans, commands } = useStudio();
+  const [instructions, setInstructions] = React.useState('');
+  const [asking, setAsking] = React.useState(false);
+  const [applying, setApplying] = React.useState(false);
+  const patch = model.patchOf(task.id);
+  const step = nextStep(task, patch, model.runOf(task.id));
+  const runId = step === 'watch' ? (patch?.run_id ?? null) : runIdOf(task, patch);
+  const execute = (id: string, args: Record<string, string>): Promise<unknown> => commands.execute(id, args);
+
+  const go = async (): Promise<void> => {
+    if (step === 'generate' || step === 'regenerate') {
+      await execute(CommandIds.generateCode, { sessionId: model.id, taskId: task.id, instructions });
+      setInstructions('');
+      setAsking(false);
+    } else if (step === 'review' && patch !== null) {
+      await execute(CommandIds.reviewPatch, { patchId: patch.id });
+    } else if (step === 'apply' && patch !== null) {
+      setApplying(true);
+      await execute(CommandIds.applyPatch, { patchId: patch.id }).finally(() => {
+        setApplying(false);
+      });
+    } else if (runId !== null) {
+      await execute(CommandIds.openRunLogs, { runId });
+    }
+  };
+  const generates = step === 'generate' || step === 'regenerate';
+  const dirty = generates && model.draftOf('requirements') !== null;
+
+  return (
+    <>
+      {asking && generates && (
+        <label className="devstudio-Field">
+          <span>{trans.__('Instructions for this task')}</span>
+          <textarea
+            className="jp-mod-styled"
+            rows={2}
+            data-testid="task-instructions"
+            value={instructions}
+            onChange={event => {
+              setInstructions(event.target.value);
+            }}
+          />
+        </label>
+      )}
+      {dirty && <p className="devstudio-Note">{trans.__('The requirements have unsaved changes; code is made from the saved text.')}</p>}
+      <div className="devstudio-Row">
+        <Button
+          kind={step === 'view-run' ? 'plain' : 'primary'}
+          label={stepName(step, trans)}
+          testid="task-primary"
+          blocked={
+            applying
+              ? trans.__('The run is being queued')
+              : step === 'view-run' && runId === null
+                ? trans.__('This task was not run')
+                : null
+          }
+          onClick={() => void go()}
+        />
+        {generates && !asking && (
+          <Button
+            label={trans.__('Add instructions')}
+            testid="task-add-instructions"
+            onClick={() => {
+              setAsking(true);
+            }}
+          />
+        )}
+        {patch !== null && step !== 'review' && (
+          <Button
+            label={trans.__('Open patch')}
+            testid="task-open-patch"
+            onClick={() => void execute(CommandIds.reviewPatch, { patchId: patch.id })}
+          />
+        )}
+        {runId !== null && step !== 'view-run' && step !== 'watch' && (
+          <Button
+            label={trans.__('View run')}
+            testid="task-view-run"
+            onClick={() => void execute(CommandIds.openRunLogs, { runId })}
+          />
+        )}
+        {task.evidence !== null && (
+          <span className="devstudio-Faint" data-testid="task-evidence">
+            {trans.__('proven on commit')} <Hash value={task.evidence.commit} label={trans.__('commit')} />
+          </span>
+        )}
+      </div>
+    </>
+  );
+}

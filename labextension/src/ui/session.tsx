@@ -1,0 +1,147 @@
+import type { IEditorFactoryService } from '@jupyterlab/codeeditor';
+import { VDomRenderer } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import { sessionIcon } from '../icons';
+import { DOCUMENTS, type SessionModel } from '../model/session';
+import { countDone } from '../model/steps';
+import { CommandIds, type IDevStudio } from '../tokens';
+import { Button, ErrorBox, Spinner } from './common';
+import { StudioProvider, useStudio } from './context';
+import { documentName, DocumentsPane } from './session-documents';
+import { PlanBox } from './session-plan';
+import { TasksBox } from './session-tasks';
+
+/** A session in the main area. */
+export class SessionView extends VDomRenderer<SessionModel> {
+  /** The model that the person chose for this session; empty while the server's default stands. */
+  aiModel = '';
+
+  constructor(
+    private readonly studio: IDevStudio,
+    model: SessionModel,
+    private readonly editors: IEditorFactoryService
+  ) {
+    super(model);
+    this.id = `devstudio-session-${model.id}`;
+    this.title.icon = sessionIcon;
+    this.title.label = studio.trans.__('Session');
+    this.title.closable = true;
+    this.addClass('devstudio-Session');
+    model.stateChanged.connect(() => {
+      if (model.session !== null) {
+        this.title.label = model.session.title;
+        this.title.caption = model.session.description ?? model.session.title;
+      }
+    }, this);
+    studio.model.stateChanged.connect(() => {
+      this.update();
+    }, this);
+  }
+
+  override dispose(): void {
+    const { model } = this;
+    super.dispose();
+    model.dispose();
+  }
+
+  /** Bring a part of the view into sight and focus it. */
+  reveal(part: 'plan' | 'tasks'): void {
+    const testid = part === 'plan' ? 'plan-prompt' : 'task-list';
+    const node = this.node.querySelector<HTMLElement>(`[data-testid="${testid}"]`);
+    node?.scrollIntoView({ block: 'nearest' });
+    node?.focus();
+  }
+
+  protected override render(): React.JSX.Element {
+    const aiModel = this.aiModel === '' ? (this.studio.model.defaultModel?.id ?? '') : this.aiModel;
+    return (
+      <StudioProvider value={this.studio}>
+        <SessionBody
+          model={this.model}
+          editors={this.editors}
+          aiModel={aiModel}
+          onAiModel={id => {
+            this.aiModel = id;
+            this.update();
+          }}
+        />
+      </StudioProvider>
+    );
+  }
+}
+
+interface IBodyProps {
+  model: SessionModel;
+  editors: IEditorFactoryService;
+  aiModel: string;
+  onAiModel: (id: string) => void;
+}
+
+function SessionBody({ model, editors, aiModel, onAiModel }: IBodyProps): React.JSX.Element {
+  const retry = (): void => void model.refresh();
+  if (model.session === null) {
+    return (
+      <div className="devstudio-Loading" data-testid="session-view">
+        {model.error === null ? <Spinner /> : <ErrorBox error={model.error} onRetry={retry} />}
+      </div>
+    );
+  }
+  return (
+    <div className="devstudio-SessionBody" data-testid="session-view" data-session-id={model.id}>
+      <SessionHeader model={model} />
+      {model.error !== null && <ErrorBox error={model.error} onRetry={retry} />}
+      <div className="devstudio-Columns">
+        <DocumentsPane model={model} editors={editors} />
+        <div className="devstudio-Side">
+          <PlanBox model={model} aiModel={aiModel} onAiModel={onAiModel} />
+          <TasksBox model={model} />
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function SessionHeader({ model }: { model: SessionModel }): React.JSX.Element | null {
+  const { trans, commands } = useStudio();
+  const { session, project } = model;
+  if (session === null) {
+    return null;
+  }
+  const tasks = model.tasks?.items ?? [];
+  const done = countDone(tasks);
+  return (
+    <header className="devstudio-Header">
+      <div className="devstudio-HeaderTitle">
+        <h2>{session.title}</h2>
+        <span className="devstudio-Faint">{project?.name}</span>
+      </div>
+      <ol className="devstudio-Phases" aria-label={trans.__('Phases')}>
+        {DOCUMENTS.map(kind => {
+          const { version } = session.documents[kind];
+          return (
+            <li key={kind} className={version > 0 ? 'devstudio-mod-written' : ''} data-testid={`phase-${kind}`}>
+              {documentName(kind, trans)}{' '}
+              <span className="devstudio-Faint">{version > 0 ? trans.__('v%1', version) : trans.__('empty')}</span>
+            </li>
+          );
+        })}
+      </ol>
+      <div className="devstudio-Row" data-testid="session-progress">
+        {tasks.length > 0 && (
+          <>
+            <progress value={done} max={tasks.length} aria-label={trans.__('Tasks done')} />
+            <span>{trans.__('%1 of %2 tasks done', done, tasks.length)}</span>
+          </>
+        )}
+        <Button
+          label={trans.__('Open notebook')}
+          testid="open-notebook"
+          title={session.notebook_path}
+          onClick={() => void commands.execute(CommandIds.openNotebook, { sessionId: model.id })}
+        />
+        <Button label={trans.__('Refresh')} testid="session-refresh" onClick={() => void model.refresh()} />
+      </div>
+    </header>
+  );
+}

@@ -1,0 +1,95 @@
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { WidgetTracker } from '@jupyterlab/apputils';
+import type { IEditorFactoryService } from '@jupyterlab/codeeditor';
+import type { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
+import type { DocumentRegistry } from '@jupyterlab/docregistry';
+import type { Widget } from '@lumino/widgets';
+
+import { PatchModel } from './model/patch';
+import { RunModel } from './model/run';
+import { SessionModel } from './model/session';
+import type { IDevStudio } from './tokens';
+import { PatchView } from './ui/patch';
+import { RunView } from './ui/run';
+import { SessionView } from './ui/session';
+
+interface IServices {
+  app: JupyterFrontEnd;
+  studio: IDevStudio;
+  editors: IEditorFactoryService;
+  languages: IEditorLanguageRegistry;
+}
+
+/** The open views: one of each session, patch and run. Opening an open one brings it to the front. */
+export class Views {
+  readonly sessions = new WidgetTracker<SessionView>({ namespace: 'devstudio-sessions' });
+  readonly patches = new WidgetTracker<PatchView>({ namespace: 'devstudio-patches' });
+  readonly runs = new WidgetTracker<RunView>({ namespace: 'devstudio-runs' });
+
+  constructor(private readonly services: IServices) {}
+
+  openSession(id: string): SessionView {
+    return this.open(this.sessions, id, () => {
+      const { studio, editors } = this.services;
+      const model = new SessionModel(id, studio.client, studio.changes, window.localStorage);
+      void model.refresh();
+      if (!studio.model.loaded) {
+        void studio.model.refresh(); // the view offers the models
+      }
+      return new SessionView(studio, model, editors);
+    });
+  }
+
+  openPatch(id: string): PatchView {
+    return this.open(this.patches, id, () => {
+      const { studio, languages } = this.services;
+      const model = new PatchModel(id, studio.client, studio.changes);
+      void model.refresh();
+      return new PatchView(studio, model, languages);
+    });
+  }
+
+  openRun(id: string): RunView {
+    const other = this.runs.currentWidget;
+    const place: DocumentRegistry.IOpenOptions =
+      other === null ? { mode: 'split-bottom' } : { mode: 'tab-after', ref: other.id };
+    return this.open(
+      this.runs,
+      id,
+      () => {
+        const { studio } = this.services;
+        const model = new RunModel(id, studio.client, studio.changes);
+        void model.start();
+        return new RunView(studio, model);
+      },
+      place
+    );
+  }
+
+  /** The view of a patch, when it is open. */
+  patch(id: string): PatchView | null {
+    return this.patches.find(view => view.model.id === id) ?? null;
+  }
+
+  /** The view in front, when it is one of ours. */
+  get current(): Widget | null {
+    return this.services.app.shell.currentWidget;
+  }
+
+  private open<W extends SessionView | PatchView | RunView>(
+    tracker: WidgetTracker<W>,
+    id: string,
+    make: () => W,
+    place: DocumentRegistry.IOpenOptions = {}
+  ): W {
+    const { shell } = this.services.app;
+    const known = tracker.find(view => view.model.id === id);
+    const view = known ?? make();
+    if (known === undefined) {
+      void tracker.add(view);
+      shell.add(view, 'main', place);
+    }
+    shell.activateById(view.id);
+    return view;
+  }
+}

@@ -18,8 +18,11 @@ MAX_REPORT_BYTES = 32 * 1024 * 1024
 MAX_MESSAGE_CHARS = 2000
 IN_NAME = re.compile(r"\[(\d+(?:\.\d+)+)\]")
 """``[1.2]`` in a name. A pytest parameter that happens to read so counts too: api.md says "in any runner"."""
-PLACE = re.compile(r"(?:file://)?((?:[\w.@+-]|/|\\)+\.\w+):(\d+)(?::\d+)?(?=[:)\s]|$)")
-"""``path/file.py:12:`` as pytest writes it, ``(/path/file.js:3:85)`` as Node does."""
+PLACE = re.compile(r"(?<![\w.@+/\\-])([\w.@+/\\-]{1,400}):(\d{1,8})(?!\d)")
+"""``path/file.py:12:`` as pytest writes it, ``(/path/file.js:3:85)`` as Node does. The look-behind and the bounds keep it
+linear: the text is not ours."""
+MAX_LINE_DIGITS = 8
+MAX_DETAIL_CHARS = 64 * 1024
 NOT_THE_PROJECT = ("node_modules/", "site-packages/", "/usr/lib/")
 
 
@@ -77,7 +80,7 @@ def judge(found: set[Outcome]) -> CriterionOutcome:
 def summary(test: TestResult) -> str:
     """Say in one line where and why a test failed."""
     place = ":".join(part for part in (test.file, str(test.line or "")) if part)
-    reason = next((line.strip() for line in test.message.splitlines() if line.strip()), test.outcome)
+    reason = next((" ".join(line.split()) for line in test.message.splitlines() if line.strip()), test.outcome)
     return ": ".join(part for part in (place, test.name, reason) if part)
 
 
@@ -163,19 +166,26 @@ def keys(case: Element, names: str) -> tuple[str, ...]:
 def place(case: Element, detail: str, workspace: str) -> tuple[str, int | None]:
     """Tell where a test failed: the last place in its own file, else the first in the project, else where it is."""
     own = relative(case.get("file", ""), workspace)
-    found = [(relative(path, workspace), int(line)) for path, line in PLACE.findall(detail) if len(line) < 9]
-    found = [(path, line) for path, line in found if not any(part in path for part in NOT_THE_PROJECT)]
+    found = [(relative(path, workspace), int(line)) for path, line in PLACE.findall(detail[:MAX_DETAIL_CHARS])]
+    found = [(path, line) for path, line in found if is_of_project(path)]
     in_own = [entry for entry in found if entry[0] == own]
     if in_own or found:
         return in_own[0] if in_own else found[0]
     told = case.get("line", "")
     # pytest counts the lines of its attribute from 0 (_pytest/reports.py, "location")
-    return own, int(told) + 1 if told.isascii() and told.isdigit() and len(told) < 9 else None
+    return own, int(told) + 1 if told.isascii() and told.isdigit() and len(told) <= MAX_LINE_DIGITS else None
+
+
+def is_of_project(path: str) -> bool:
+    """Tell a source file of the project from a module's name and from what is installed."""
+    return "." in path.rpartition("/")[2] and not any(part in path for part in NOT_THE_PROJECT)
 
 
 def relative(path: str, workspace: str) -> str:
-    """Take the workspace off a path."""
-    return path.removeprefix("file://").removeprefix(workspace.rstrip("/") + "/" if workspace else "")
+    """Take the workspace off a path, which may be the rest of a ``file://`` URL."""
+    path = path.removeprefix("file:")
+    path = "/" + path.lstrip("/") if path.startswith("//") else path
+    return path.removeprefix(workspace.rstrip("/") + "/" if workspace else "")
 
 
 def seconds(text: str) -> float:

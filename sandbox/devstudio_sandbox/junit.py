@@ -126,7 +126,7 @@ def cases(root: Element) -> Iterator[tuple[Element, str]]:
 def read_case(case: Element, suites: str, workspace: str) -> TestResult:
     """Read one test case."""
     outcome, message, detail = verdict(case)
-    name, classname = case.get("name", ""), case.get("classname", "")
+    name, classname = (case.get(key, "")[:MAX_MESSAGE_CHARS] for key in ("name", "classname"))
     file, line = place(case, detail, workspace)
     return TestResult(
         name=name,
@@ -164,7 +164,7 @@ def keys(case: Element, names: str) -> tuple[str, ...]:
 
 
 def place(case: Element, detail: str, workspace: str) -> tuple[str, int | None]:
-    """Tell where a test failed: the last place in its own file, else the first in the project, else where it is."""
+    """Tell where a test failed: the first place in its own file, else the first in the project, else where it is."""
     own = relative(case.get("file", ""), workspace)
     found = [(relative(path, workspace), int(line)) for path, line in PLACE.findall(detail[:MAX_DETAIL_CHARS])]
     found = [(path, line) for path, line in found if is_of_project(path)]

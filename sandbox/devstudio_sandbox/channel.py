@@ -52,7 +52,7 @@ class Channel:
         self._turn = threading.Lock()
         self._writing = threading.Lock()
         self._buffer = bytearray()
-        self._killed = False
+        self._killed = threading.Event()
 
     def greet(self) -> None:
         """Wait for the supervisor to be ready."""
@@ -74,11 +74,11 @@ class Channel:
         if not command.argv or len(command.stdin) > MAX_STDIN:
             raise SandboxError("a command needs a program, and at most 16 MiB of standard input")
         with self._turn:
-            if self._killed:
+            if self._killed.is_set():
                 return CANCELLED
             self._send_pieces(command.stdin)
             self._ask(wire.START, argv=command.argv, cwd=command.cwd, env=dict(env), deadline_s=command.deadline_s)
-            if self._killed:  # between the look above and START: the supervisor had nothing to kill yet
+            if self._killed.is_set():  # between the look above and START: the supervisor had nothing to kill yet
                 self._send(wire.KILL)
             return self._follow(command.deadline_s, on_output)
 
@@ -100,7 +100,7 @@ class Channel:
 
     def kill(self) -> None:
         """See :meth:`devstudio_sandbox.ports.Sandbox.kill`."""
-        self._killed = True
+        self._killed.set()
         try:
             self._send(wire.KILL)
         except SandboxLost:  # what is gone needs no killing
@@ -108,7 +108,7 @@ class Channel:
 
     def close(self) -> None:
         """Say goodbye and close the stream."""
-        self._killed = True
+        self._killed.set()
         try:
             self._send(wire.QUIT)
         except SandboxLost:

@@ -36,7 +36,7 @@ STATUS_TIMEOUT_S = 1.5
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 ENGINE_TIMEOUT_S = 60
 REMOVE_TRIES = 20
-START_ENGINE = "start it (`dockerd`, Docker Desktop), or set DOCKER_HOST to one that runs"
+START_ENGINE = "start it (`dockerd`, Docker Desktop), let this user use it, or set DOCKER_HOST to one that runs"
 BUILD_IMAGES = "build the images with `make sandbox-image`"
 
 
@@ -157,9 +157,9 @@ class DockerBackend:
             self._api = None
 
     def _connect(self, timeout_s: float) -> docker.APIClient:
-        where = {"base_url": self._host} if self._host else kwargs_from_env()
-        knock(where.get("base_url") or DEFAULT_ENGINE, timeout_s)
-        return docker.APIClient(version="auto", timeout=timeout_s, **where)  # type: ignore[arg-type]
+        where = engine_address(self._host)
+        knock(where["base_url"], timeout_s)
+        return docker.APIClient(version="auto", timeout=timeout_s, **where)  # type: ignore[arg-type]  # it hands it on to requests, which takes fractions
 
     def _client(self) -> docker.APIClient:
         if self._api is None:
@@ -212,6 +212,11 @@ class DockerBackend:
             host_config=api.create_host_config(**host_config(spec.limits, uid, engine.runtime)),
         )
         return str(created["Id"])
+
+
+def engine_address(docker_host: str | None) -> dict[str, Any]:
+    """Say where the engine is, as arguments of docker-py's clients: named, in the environment, or local."""
+    return {"base_url": docker_host} if docker_host else {"base_url": DEFAULT_ENGINE, **kwargs_from_env()}
 
 
 def knock(url: str, timeout_s: float) -> None:

@@ -19,8 +19,8 @@ MAX_MESSAGE_CHARS = 2000
 IN_NAME = re.compile(r"\[(\d+(?:\.\d+)+)\]")
 """``[1.2]`` in a name. A pytest parameter that happens to read so counts too: api.md says "in any runner"."""
 PLACE = re.compile(r"(?<![\w.@+/\\-])([\w.@+/\\-]{1,400}):(\d{1,8})(?!\d)")
-"""``path/file.py:12:`` as pytest writes it, ``(/path/file.js:3:85)`` as Node does. The look-behind and the bounds keep it
-linear: the text is not ours."""
+"""``path/file.py:12:`` as pytest writes it, ``(/path/file.js:3:85)`` as Node does. The look-behind and the bounds keep
+it linear: the text is not ours."""
 MAX_LINE_DIGITS = 8
 MAX_DETAIL_CHARS = 64 * 1024
 NOT_THE_PROJECT = ("node_modules/", "site-packages/", "/usr/lib/")

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from devstudio_sandbox import Backend, Language, Limits, Sandbox
 from devstudio_sandbox.bubblewrap_backend import BubblewrapBackend
 from devstudio_sandbox.docker_backend import DockerBackend
@@ -14,7 +13,7 @@ from devstudio_sandbox.process_backend import ProcessBackend
 
 sys.path.insert(0, str(Path(__file__).parent))  # whatever the import mode, the tests find the kit beside them
 
-from sandbox_kit import Open, spec  # noqa: E402 - after the path that it is found on
+from sandbox_kit import Open, spec
 
 
 @pytest.fixture(scope="session")

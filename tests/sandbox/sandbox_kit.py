@@ -1,6 +1,5 @@
 """What the sandbox tests share: specs, commands whose output is collected, and the scripts of ill-behaved programs."""
 
-import os
 import tempfile
 import textwrap
 from dataclasses import dataclass, field
@@ -9,7 +8,6 @@ from typing import Protocol
 from uuid import UUID, uuid4
 
 import docker
-
 from devstudio_sandbox import Command, Completed, Language, Limits, Sandbox, SandboxSpec, Stream
 from devstudio_sandbox.docker_backend import LABEL_RUN
 from devstudio_sandbox.host import run_of
@@ -98,6 +96,6 @@ def present_runs() -> set[UUID]:
     containers = client.containers.list(all=True, filters={"label": LABEL_RUN}, ignore_removed=True)
     found = {UUID(container.labels[LABEL_RUN]) for container in containers}
     client.close()
-    found |= {run for pid in os.listdir("/proc") if pid.isdigit() and (run := run_of(pid))}
+    found |= {run for path in Path("/proc").glob("[0-9]*") if (run := run_of(path.name))}
     folders = (DIRECTORY.match(entry.name) for entry in Path(tempfile.gettempdir()).iterdir())
     return found | {UUID(folder[1]) for folder in folders if folder}

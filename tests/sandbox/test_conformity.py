@@ -11,8 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
-from sandbox_kit import OUTLIVER, Output, alive, present_runs, python, run, spec
-
 from devstudio_sandbox import (
     ArchiveEntry,
     ArtifactTooLarge,
@@ -25,6 +23,7 @@ from devstudio_sandbox import (
     WorkspaceRejected,
     pack,
 )
+from sandbox_kit import OUTLIVER, Output, alive, present_runs, python, run, spec
 
 BIG = 5 * 1024 * 1024
 
@@ -42,7 +41,10 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, data: bytes = b"", link: st
 
 
 def test_files_go_in_and_come_out(sandbox: Sandbox) -> None:
-    entries = [ArchiveEntry("src/deep/run.sh", b"#!/bin/sh\necho ran\n", 0o755), ArchiveEntry("data.bin", bytes(range(256)))]
+    entries = [
+        ArchiveEntry("src/deep/run.sh", b"#!/bin/sh\necho ran\n", 0o755),
+        ArchiveEntry("data.bin", bytes(range(256))),
+    ]
     sandbox.put(pack(entries))
     assert sandbox.get("data.bin", 256) == bytes(range(256))
     assert sandbox.get("./src/deep/run.sh", 100) == b"#!/bin/sh\necho ran\n"
@@ -65,7 +67,9 @@ def test_get_knows_missing_and_too_large(sandbox: Sandbox) -> None:
         sandbox.get("a", 4)
 
 
-@pytest.mark.parametrize("path", ["../etc/passwd", "/etc/passwd", "link", "folder/passwd", ".", "pipe", "a/../../x", ""])
+@pytest.mark.parametrize(
+    "path", ["../etc/passwd", "/etc/passwd", "link", "folder/passwd", ".", "pipe", "a/../../x", ""]
+)
 def test_get_refuses_what_leads_out_or_is_no_file(sandbox: Sandbox, path: str) -> None:
     done, _ = run(sandbox, "sh", "-c", "ln -s /etc/passwd link; ln -s /etc folder; mkfifo pipe")
     assert done.exit_code == 0
@@ -133,7 +137,7 @@ def test_output_of_5_mb_that_is_no_text_arrives_intact(sandbox: Sandbox) -> None
     script = f"import os,random; out=os.fdopen(1,'wb'); out.write(random.Random(7).randbytes({BIG}))"
     done, output = python(sandbox, script)
     assert done.exit_code == 0
-    assert hashlib.sha256(output.stdout).digest() == hashlib.sha256(random.Random(7).randbytes(BIG)).digest()
+    assert hashlib.sha256(output.stdout).digest() == hashlib.sha256(random.Random(7).randbytes(BIG)).digest()  # noqa: S311 - any bytes do
 
 
 def test_a_slow_reader_loses_nothing(sandbox: Sandbox) -> None:
@@ -212,7 +216,9 @@ def test_a_command_inherits_no_descriptor(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("backend", ["docker", "bubblewrap"], indirect=True)
 def test_a_command_cannot_look_into_the_supervisor(backend: Backend) -> None:
     with backend.open(spec()) as sandbox:
-        done, output = run(sandbox, "sh", "-c", "ls /proc/1/fd; cat /proc/1/mem; echo x > /proc/1/fd/1; kill -9 1; kill -TERM 1")
+        done, output = run(
+            sandbox, "sh", "-c", "ls /proc/1/fd; cat /proc/1/mem; echo x > /proc/1/fd/1; kill -9 1; kill -TERM 1"
+        )
         assert output.stdout == b""
         assert b"ermission denied" in output.stderr
         assert run(sandbox, "true")[0].exit_code == 0

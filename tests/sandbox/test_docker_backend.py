@@ -6,8 +6,6 @@ from uuid import UUID
 
 import docker
 import pytest
-from sandbox_kit import TENANT, Open, python, run, spec
-
 from devstudio_sandbox import (
     ArchiveEntry,
     ImageMissing,
@@ -21,6 +19,7 @@ from devstudio_sandbox import (
 )
 from devstudio_sandbox.docker_backend import DockerBackend, read_engine
 from devstudio_sandbox.identity import FIRST_UID, REMAPPED_FIRST_UID, tenant_uid
+from sandbox_kit import TENANT, Open, python, run, spec
 
 MIB = 1024 * 1024
 
@@ -62,7 +61,7 @@ def test_every_setting_that_holds_it_in_is_set(container: Open, engine: docker.A
     owned = f"uid={uid},gid={uid},mode=0700"
     assert host["Tmpfs"] == {
         "/workspace": f"rw,nosuid,nodev,size={512 * MIB},{owned},exec,nr_inodes=100001",
-        "/tmp": f"rw,nosuid,nodev,size={100 * MIB},{owned},noexec",  # noqa: S108 - the container's
+        "/tmp": f"rw,nosuid,nodev,size={100 * MIB},{owned},noexec",
     }
     assert told["Mounts"] == []
     assert (config["User"], config["Hostname"]) == (f"{uid}:{uid}", "sandbox")
@@ -80,7 +79,9 @@ def test_labels_say_whose_it_is(docker_backend: DockerBackend, engine: docker.AP
 
 
 def test_from_the_inside_it_is_nobody_in_particular(container: Open) -> None:
-    _, output = run(container(), "grep", "-E", "^(Uid|Gid|Groups|CapEff|CapPrm|CapBnd|NoNewPrivs|Seccomp):", "/proc/self/status")
+    _, output = run(
+        container(), "grep", "-E", "^(Uid|Gid|Groups|CapEff|CapPrm|CapBnd|NoNewPrivs|Seccomp):", "/proc/self/status"
+    )
     told = {name: values.split() for name, values in (line.split(":") for line in output.stdout.decode().splitlines())}
     uid = str(tenant_uid(TENANT))
     assert told["Uid"] == told["Gid"] == [uid] * 4
@@ -111,7 +112,9 @@ except OSError as problem:
     assert output.stdout.decode().splitlines() == ["['lo']", *["Network is unreachable"] * 2, "Operation not permitted"]
 
 
-@pytest.mark.parametrize("place", ["/", "/etc", "/usr/local/bin", "/opt/devstudio", "/var/tmp", "/root", "/home", "/proc/sys/kernel"])
+@pytest.mark.parametrize(
+    "place", ["/", "/etc", "/usr/local/bin", "/opt/devstudio", "/var/tmp", "/root", "/home", "/proc/sys/kernel"]
+)
 def test_nothing_but_the_scratch_places_can_be_written(container: Open, place: str) -> None:
     done, output = run(container(), "sh", "-c", f"echo x > {place}/probe")
     assert done.exit_code != 0
@@ -130,7 +133,9 @@ def test_tmp_runs_no_programs_and_the_workspace_does(container: Open) -> None:
 def test_the_workspace_is_full_when_it_is_full(container: Open) -> None:
     sandbox = container(Limits(workspace_bytes=8 * MIB, workspace_files=50, tmp_bytes=4 * MIB))
     for place, size in (("/workspace", 8), ("/tmp", 4)):
-        _, output = run(sandbox, "sh", "-c", f"head -c 64M /dev/zero > {place}/big; wc -c < {place}/big; rm {place}/big")
+        _, output = run(
+            sandbox, "sh", "-c", f"head -c 64M /dev/zero > {place}/big; wc -c < {place}/big; rm {place}/big"
+        )
         assert b"No space left" in output.stderr
         assert 0 < int(output.stdout) <= size * MIB
     _, output = run(sandbox, "sh", "-c", "for i in $(seq 200); do touch f$i || break; done; ls | wc -l; rm -f f*")
@@ -199,7 +204,9 @@ def test_host_and_other_containers_cannot_be_seen(container: Open) -> None:
     one, other = container(), container()
     one.put(pack([ArchiveEntry("secret", b"one's own")]))
     assert other.get("secret", 100) is None
-    _, output = run(other, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '; cat /proc/self/mountinfo; ls /var/run /run")
+    _, output = run(
+        other, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '; cat /proc/self/mountinfo; ls /var/run /run"
+    )
     assert b"dockerd" not in output.stdout
     assert b"docker.sock" not in output.stdout
 
@@ -218,7 +225,7 @@ def test_a_container_that_is_removed_is_told_as_lost(container: Open, engine: do
 
 def test_the_container_ends_with_its_owner(container: Open, engine: docker.APIClient) -> None:
     sandbox: Sandbox = container()
-    sandbox._channel._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - as if the owner's process had died
+    sandbox._channel._transport.close()  # type: ignore[attr-defined]
     assert engine.wait(sandbox.handle, timeout=10)["StatusCode"] == 0
 
 

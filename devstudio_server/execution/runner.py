@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
 from devstudio_sandbox import (
+    ArchiveEntry,
     Backend,
     Command,
     Completed,
@@ -20,6 +21,7 @@ from devstudio_sandbox import (
     Stream,
     TestReport,
     detect,
+    pack,
     parse_junit,
 )
 from devstudio_server.execution.control import RunControl
@@ -97,7 +99,7 @@ class SandboxRunner:
         with backend.open(spec) as sandbox, self._control.running(job.run_id, sandbox):
             opened(sandbox, recipe)
             log.note(f"Isolation: {sandbox.isolation}. Ready after {monotonic() - started:.2f} s.")
-            sandbox.put([job.repository.archive(job.base)])
+            sandbox.put(self._archive(job))
             applied = self._apply(job, sandbox, log)
             if applied is not None:
                 return applied
@@ -111,6 +113,11 @@ class SandboxRunner:
             return None if content is None else content.decode("utf-8", "replace")
 
         return detect(job.repository.files(job.result), read)
+
+    @staticmethod
+    def _archive(job: TestJob) -> Iterable[bytes]:
+        files = job.repository.contents(job.base)
+        return pack(ArchiveEntry(file.path, file.content, 0o755 if file.executable else 0o644) for file in files)
 
     def _apply(self, job: TestJob, sandbox: Sandbox, log: LogWriter) -> TestedTree | None:
         log.note(f"Applying the patch ({len(job.diff)} bytes).")

@@ -40,8 +40,9 @@ def git_error(command: str, stderr: str) -> AppError:
         return StorageFull(
             "The disk of the repositories is full, so nothing was committed. Free some space and try again."
         )
-    last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
-    return GitFailed(f"git {command} failed: {last}")
+    lines = stderr.strip().splitlines() or ["no message"]
+    cause = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0])
+    return GitFailed(f"git {command} failed: {cause}")
 
 
 def is_disk_full(error: OSError) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import tempfile
@@ -47,6 +48,15 @@ class NumStat:
     additions: int
     deletions: int
     binary: bool
+
+
+@dataclass(frozen=True)
+class TreeFile:
+    """A regular file of a tree."""
+
+    path: str
+    executable: bool
+    content: bytes
 
 
 class GitRepository:
@@ -108,9 +118,13 @@ class GitRepository:
         _mode, kind, blob = listing.split(b"\t", 1)[0].decode().split()
         return self._run("cat-file", "blob", blob).stdout if kind == "blob" else None
 
-    def archive(self, tree: str) -> bytes:
-        """Return the files of ``tree`` as a tar archive."""
-        return self._run("archive", "--format=tar", "--mtime=2000-01-01T00:00:00Z", tree).stdout
+    def contents(self, tree: str) -> list[TreeFile]:
+        """Return every regular file of ``tree`` with its bytes, exactly as stored: no attribute changes or drops one."""
+        rows = self._run("ls-tree", "-r", "-z", "--full-tree", tree).stdout.split(b"\0")
+        files = [file for row in rows if row and (file := _tree_row(row)) is not None]
+        wanted = "".join(f"{blob}\n" for _mode, blob, _path in files).encode()
+        stream = io.BytesIO(self._run("cat-file", "--batch", stdin=wanted).stdout)
+        return [TreeFile(path, mode == "100755", _next_blob(stream)) for mode, _blob, path in files]
 
     def change(self, tree: str, files: Mapping[str, bytes | None]) -> str:
         """Return the tree that ``tree`` becomes when ``files`` are written, and those that are None removed."""
@@ -223,3 +237,18 @@ def _numstat(row: str) -> NumStat:
     additions, deletions, path = row.split("\t", 2)
     binary = additions == "-"
     return NumStat(path, 0 if binary else int(additions), 0 if binary else int(deletions), binary)
+
+
+def _tree_row(row: bytes) -> tuple[str, str, str] | None:
+    """Return mode, blob and path of a regular file; links and submodules are none."""
+    entry, path = row.decode("utf-8", "surrogateescape").split("\t", 1)
+    mode, _kind, blob = entry.split()
+    return (mode, blob, path) if mode in {"100644", "100755"} else None
+
+
+def _next_blob(stream: io.BytesIO) -> bytes:
+    """Read one object as ``cat-file --batch`` writes it: a header line with the size, the bytes, a line break."""
+    size = int(stream.readline().split()[2])
+    content = stream.read(size)
+    stream.read(1)
+    return content

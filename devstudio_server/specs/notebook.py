@@ -73,18 +73,18 @@ def read_documents(notebook: Any) -> dict[DocumentType, str]:
 
 def from_json(content: bytes) -> NotebookNode:
     """Read a notebook's file; raises ``ValueError`` or `nbformat.ValidationError` when it is none."""
-    notebook: NotebookNode = nbformat.reads(content.decode(), as_version=4)  # type: ignore[no-untyped-call]
+    notebook: NotebookNode = nbformat.reads(content.decode(), as_version=4)
     return notebook
 
 
 def to_json(notebook: NotebookNode) -> bytes:
     """Return the bytes of a notebook's file."""
-    return str(nbformat.writes(notebook)).encode()  # type: ignore[no-untyped-call]
+    return str(nbformat.writes(notebook)).encode()
 
 
 def as_notebook(content: Any) -> NotebookNode:
     """Return a copy of a notebook that came as JSON data."""
-    notebook: NotebookNode = nbformat.from_dict(copy.deepcopy(dict(content)))  # type: ignore[no-untyped-call]
+    notebook: NotebookNode = nbformat.from_dict(copy.deepcopy(dict(content)))
     return notebook
 
 
@@ -117,7 +117,7 @@ def _document_cells(kind: DocumentType, text: str, version: int) -> list[Noteboo
 
 
 def _pieces(kind: DocumentType, text: str) -> list[_Piece]:
-    """Cut a document at its requirements, sections or top-level tasks; joined by line breaks, the pieces are the text."""
+    """Cut a document at its requirements, sections or top-level tasks; joined by line breaks, they are the text."""
     opening = f"{kind.value}-opening"
     if not text:
         return [_Piece(opening, "", _PLACEHOLDERS[kind])]

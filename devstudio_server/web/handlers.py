@@ -75,6 +75,12 @@ class ProblemHandler(APIHandler):
         self.request_id = sent if _REQUEST_ID.match(sent) else str(new_id())
         self.set_header("X-Request-ID", self.request_id)
 
+    def set_default_headers(self) -> None:
+        """Keep the request id when Tornado clears the headers to write an error."""
+        super().set_default_headers()
+        if hasattr(self, "request_id"):
+            self.set_header("X-Request-ID", self.request_id)
+
     def get_login_url(self) -> str:
         """Refuse with 401 instead of redirecting to a login page."""
         raise web.HTTPError(401)

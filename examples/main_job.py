@@ -49,7 +49,8 @@ class ApiError(ExampleError):
         self.detail = str(problem.get("detail") or problem.get("title") or "no detail was given")
         self.request_id = str(problem.get("request_id") or "unknown")
         lines = [f"{method} {path} answered {status}: {self.detail}"]
-        lines += [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in problem.get("errors") or []]
+        wrong = [item for item in problem.get("errors") or [] if item["msg"] not in self.detail]
+        lines += [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in wrong]
         lines.append(f"  request id: {self.request_id}")
         super().__init__("\n".join(lines))
 

@@ -57,14 +57,17 @@ class Units:
 
 
 def after_commit(session: Session, callback: Callable[[], None]) -> None:
-    """Run ``callback`` once this unit has committed; never when it rolls back."""
+    """Run ``callback`` once this unit has committed; never when it rolls back. Its failure is logged, not raised."""
     session.info.setdefault(_AFTER_COMMIT, []).append(callback)
 
 
 def _run_after_commit(session: Session) -> None:
     callbacks: list[Callable[[], None]] = session.info.pop(_AFTER_COMMIT, [])
     for callback in callbacks:
-        callback()
+        try:
+            callback()
+        except Exception as error:  # noqa: BLE001 - what was committed stays; whatever follows it must catch up later
+            _log.error("after_commit_failed", exc_info=error)
 
 
 def _explained(error: OperationalError) -> Exception:

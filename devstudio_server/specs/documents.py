@@ -31,9 +31,9 @@ class DocumentStore:
         """Return the present version of each document that was ever written."""
         return self._specs.documents(session.id)
 
-    def texts(self, session: SpecSession) -> dict[DocumentType, str]:
-        """Return the present text of every document, empty where none was written."""
-        rows = self.rows(session)
+    def texts(self, session: SpecSession, version: int | None = None) -> dict[DocumentType, str]:
+        """Return the text of every document, empty where none was written; at ``version`` of the session, or now."""
+        rows = self._specs.documents(session.id, version)
         return {kind: rows[kind].content if kind in rows else "" for kind in DocumentType}
 
     def store(self, session: SpecSession, texts: dict[DocumentType, str]) -> list[DocumentType]:
@@ -47,7 +47,7 @@ class DocumentStore:
                 continue
             version = rows[kind].version + 1 if kind in rows else 1
             spec = Spec(session_id=session.id, type=kind, content=content, version=version)
-            spec.created_by = self._actor.user_id
+            spec.created_by, spec.session_version = self._actor.user_id, session.version + 1
             self._specs.add_document(spec)
             changed.append(kind)
         self._specs.flush()
@@ -73,18 +73,29 @@ class DocumentStore:
             )
         return merged
 
-    def remember(self, session: SpecSession, target: Target, texts: dict[DocumentType, str]) -> dict[DocumentType, str]:
-        """Note what the files of ``target`` hold from now on; return what they held before."""
+    def remember(
+        self, session: SpecSession, target: Target, texts: dict[DocumentType, str], version: int | None = None
+    ) -> dict[DocumentType, str]:
+        """Note what ``target`` holds from now on, at ``version`` of the session; return what it held before."""
         rows = self._specs.projections(session.id, target)
         before = {kind: row.content for kind, row in rows.items()}
         for kind, text in texts.items():
-            if kind in rows:
-                rows[kind].content = text
-            else:
-                row = Projection(session_id=session.id, target=target, type=kind, content=text)
+            row = rows.get(kind)
+            if row is None:
+                row = Projection(session_id=session.id, target=target, type=kind)
                 self._specs.add_projection(row)
+            row.content, row.version = text, session.version if version is None else version
         self._specs.flush()
         return before
+
+    def editor_bases(self, session: SpecSession, version: int) -> dict[DocumentType, str]:
+        """Return what an editor started from that says it has ``version`` of the session.
+
+        That is what it sent last. An editor that has sent nothing yet started from the texts of that version.
+        """
+        rows = self._specs.projections(session.id, "editor")
+        sent = {kind: row.content for kind, row in rows.items() if row.version == version}
+        return self.texts(session, version) | sent
 
     def project(self, session: SpecSession, tree: WorkspaceTree, *, notebook: bool) -> Callable[[], None]:
         """Prepare the files' new texts; the answer writes them, and is to be called after the commit."""
@@ -92,8 +103,6 @@ class DocumentStore:
         files = SessionFiles(tree, session)
         markdown_bases = self.remember(session, "markdown", texts)
         notebook_bases = self.remember(session, "notebook", texts)
-        if notebook:
-            self.remember(session, "editor", texts)
 
         def write() -> None:
             for kind, text in texts.items():
@@ -102,6 +111,13 @@ class DocumentStore:
                 files.write_notebook(texts, notebook_bases)
 
         return write
+
+
+    def restore(self, session: SpecSession, tree: WorkspaceTree) -> Callable[[], None]:
+        """Prepare to write those files of the session that are gone; the answer writes them."""
+        texts = self.texts(session)
+        files = SessionFiles(tree, session)
+        return lambda: files.restore(texts)
 
 
 def _conflict(kind: DocumentType) -> DocumentConflict:

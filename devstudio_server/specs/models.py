@@ -50,7 +50,7 @@ class SpecSession(VersionedRow):
 
 
 class Spec(TenantRow):
-    """One version of one document."""
+    """One version of one document, first current in ``session_version`` of its session."""
 
     __tablename__ = "ds_specs"
     __table_args__ = (UniqueConstraint("session_id", "type", "version"),)
@@ -59,6 +59,7 @@ class Spec(TenantRow):
     type: Mapped[str] = mapped_column(String(20))
     content: Mapped[str] = mapped_column(Text)
     version: Mapped[int] = mapped_column(Integer, default=1)
+    session_version: Mapped[int] = mapped_column(Integer)
     created_by: Mapped[UUID]
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 
@@ -121,7 +122,10 @@ class EvidenceRow(TenantRow):
 
 
 class Projection(TenantRow):
-    """The text of a document as it was last written to, or read from, a file: the base of a three-way merge."""
+    """The text of a document as it was last written to a file, or sent by an editor: the base of a three-way merge.
+
+    ``version`` is that of the session that the file or the editor said it had.
+    """
 
     __tablename__ = "ds_projections"
     __table_args__ = (UniqueConstraint("session_id", "target", "type"),)
@@ -130,3 +134,4 @@ class Projection(TenantRow):
     target: Mapped[str] = mapped_column(String(20))
     type: Mapped[str] = mapped_column(String(20))
     content: Mapped[str] = mapped_column(Text)
+    version: Mapped[int] = mapped_column(Integer)

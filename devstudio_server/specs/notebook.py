@@ -96,6 +96,14 @@ def session_id_of(notebook: Any) -> UUID | None:
         return None
 
 
+def version_of(notebook: Any) -> int:
+    """Return the version of the session that a notebook was made from, 0 when it does not say."""
+    try:
+        return int(notebook["metadata"]["devstudio"]["version"])
+    except (KeyError, TypeError, ValueError):
+        return 0
+
+
 def _source(cell: Any) -> str:
     source = cell.get("source", "")
     return "".join(source) if isinstance(source, list) else str(source)
@@ -126,7 +134,8 @@ def _pieces(kind: DocumentType, text: str) -> list[_Piece]:
     lines = text.split("\n")
     starts = [block.line for block in tops]
     pieces = [_Piece(opening, "", "\n".join(lines[: starts[0]]))] if starts and starts[0] > 0 else []
-    for block, end in zip(tops, [*starts[1:], len(lines)], strict=True):
+    ends = [*starts[1:], len(lines)] if starts else []
+    for block, end in zip(tops, ends, strict=True):
         block_id = block.id if block.id and _CELL_ID.match(block.id) else f"{kind.value}-{block.line}"
         key = block.label if kind is not DocumentType.DESIGN else ""
         pieces.append(_Piece(block_id, key, "\n".join(lines[block.line : end])))

@@ -7,7 +7,7 @@ from typing import Any
 from devstudio_server.db import Actor, Units
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
-from devstudio_server.specs.notebook import as_notebook, build_notebook, read_documents, session_id_of
+from devstudio_server.specs.notebook import as_notebook, build_notebook, read_documents, session_id_of, version_of
 from devstudio_server.specs.service import SpecService
 
 
@@ -36,7 +36,9 @@ class NotebookSync:
             service.projects.get_writable(session.project_id)
             documents = service.documents
             sent = read_documents(content)
-            bases = documents.remember(session, "editor", sent)
+            version = version_of(content)
+            bases = documents.editor_bases(session, version)
+            documents.remember(session, "editor", sent, version)
             before = documents.texts(session)
             merged = documents.merge_in(session, bases, sent)
             if merged != {kind: before[kind] for kind in merged}:

@@ -22,10 +22,13 @@ class SessionFiles:
         self._tree = tree
         self._session = session
 
-    def missing(self) -> bool:
-        """Tell whether a file of the session is not there."""
-        names = [self.markdown_file(kind) for kind in DocumentType]
-        return not all(self._tree.exists(name) for name in [*names, self._session.notebook_file])
+    def restore(self, texts: dict[DocumentType, str]) -> None:
+        """Write those files that are not there."""
+        for kind, text in texts.items():
+            if not self._tree.exists(self.markdown_file(kind)):
+                self._tree.write(self.markdown_file(kind), text.encode())
+        if not self._tree.exists(self._session.notebook_file):
+            self.write_notebook(texts, {})
 
     def markdown_file(self, kind: DocumentType) -> str:
         """Return the path of a document's file in the tree."""

@@ -53,14 +53,12 @@ class SpecRepository:
         self._session.flush()
         return session
 
-    def documents(self, session_id: UUID) -> dict[DocumentType, Spec]:
-        """Return the newest version of each document that was ever written."""
-        newest = (
-            select(Spec.type, func.max(Spec.version).label("version"))
-            .where(Spec.session_id == session_id)
-            .group_by(Spec.type)
-            .subquery()
-        )
+    def documents(self, session_id: UUID, session_version: int | None = None) -> dict[DocumentType, Spec]:
+        """Return the newest version of each document that was ever written, or was until ``session_version``."""
+        newest_of = select(Spec.type, func.max(Spec.version).label("version")).where(Spec.session_id == session_id)
+        if session_version is not None:
+            newest_of = newest_of.where(Spec.session_version <= session_version)
+        newest = newest_of.group_by(Spec.type).subquery()
         query = (
             select(Spec)
             .join(newest, (Spec.type == newest.c.type) & (Spec.version == newest.c.version))

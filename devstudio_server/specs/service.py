@@ -126,7 +126,9 @@ class SpecService:
         after_commit(self._session, write)
 
     def read(self, session: SpecSession) -> SpecSessionRead:
-        """Return the public shape of a session."""
+        """Return the public shape of a session, and write its files again if they are gone."""
+        tree = self.projects.tree(self.projects.get(session.project_id))
+        after_commit(self._session, self.documents.restore(session, tree))
         rows = self.documents.rows(session)
         texts = {kind: row.content for kind, row in rows.items()}
         documents = {

@@ -93,6 +93,7 @@ class Job:
 
     def _step(self, until: float) -> None:
         """Wait for something to happen, and do what it calls for."""
+        self._obey()  # first, because a KILL may have come in one piece with START
         link, poller = self._link, select.poll()
         for fd in (link.fd_in, self._wake, *(self._pipes if link.pending < HIGH_WATER else ())):
             poller.register(fd, select.POLLIN)
@@ -101,7 +102,7 @@ class Job:
                 poller.register(fd, select.POLLOUT)
         for fd, _ in poller.poll(max(0, until - time.monotonic()) * 1000 + 1):
             if fd == link.fd_in:
-                self._obey()
+                link.fill()
             elif fd == self._wake:
                 os.read(self._wake, PIECE)
             elif fd == link.fd_out:
@@ -115,11 +116,10 @@ class Job:
         self._reap()
 
     def _obey(self) -> None:
-        self._link.fill()
         while (frame := self._link.pop()) is not None:
             if frame[0] == KILL:
                 self._cancelled = True
-                kill_all(self._pid)
+                kill_all(self._pid if self._status is None else 0)
 
     def _feed(self) -> None:
         try:

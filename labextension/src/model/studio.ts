@@ -43,6 +43,8 @@ export class StudioModel extends Model {
         void this.refresh();
       } else if (change.kind === 'sessions') {
         void this.loadSessions(change.projectId);
+      } else if (change.kind === 'documents') {
+        void this.reloadProjectOf(change.sessionId);
       }
     }, this);
   }
@@ -130,6 +132,15 @@ export class StudioModel extends Model {
     this.expanded.add(session.project_id);
     this.changes.emit({ kind: 'sessions', projectId: session.project_id });
     return session;
+  }
+
+  /** A session's version changed: show the new one. */
+  private async reloadProjectOf(sessionId: string): Promise<void> {
+    for (const [projectId, { items }] of this.sessions) {
+      if (items.some(session => session.id === sessionId)) {
+        await this.loadSessions(projectId);
+      }
+    }
   }
 
   private async loadSessions(projectId: string): Promise<void> {

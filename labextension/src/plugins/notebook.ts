@@ -19,6 +19,8 @@ export const notebook: JupyterFrontEndPlugin<void> = {
       void panel.context.ready.then(() => {
         const sessionId = sessionOf(panel);
         if (sessionId !== null) {
+          openWithoutKernel(panel);
+          settle(panel.context.model);
           addToolbar(panel, sessionId, studio);
           connect(panel, sessionId, studio, app.serviceManager.contents);
         }
@@ -36,6 +38,21 @@ function sessionOf(panel: NotebookPanel): string | null {
     typeof metadata.session_id === 'string'
     ? metadata.session_id
     : null;
+}
+
+/** A spec is read and written, not run: opening it neither asks for a kernel nor starts one. */
+function openWithoutKernel(panel: NotebookPanel): void {
+  const { sessionContext } = panel.context;
+  sessionContext.kernelPreference = { ...sessionContext.kernelPreference, shouldStart: false };
+}
+
+/**
+ * Forget the edit that nobody made: JupyterLab adds empty kernel metadata to a notebook without any the first time that
+ * something reads it as JSON, and then calls it edited. Only for a model that was just loaded.
+ */
+function settle(model: DocumentRegistry.IModel): void {
+  model.toJSON();
+  model.dirty = false;
 }
 
 function addToolbar(panel: NotebookPanel, sessionId: string, studio: IDevStudio): void {
@@ -85,6 +102,7 @@ async function reload(
   }
   if (!context.model.dirty) {
     await context.revert();
+    settle(context.model);
     return;
   }
   Notification.warning(

@@ -38,6 +38,7 @@ export const FileDiff = React.forwardRef<IDiffHandle, IProps>(function FileDiff(
         b: { doc: file.new ?? '', extensions: sideExtensions(trans.__('After'), language) },
         parent: host.current,
         gutter: true,
+        highlightChanges: file.change === 'update', // within a line; a whole new file needs no marks in its lines
         collapseUnchanged: { margin: 3, minSize: 6 }
       });
     };
@@ -66,7 +67,7 @@ export const FileDiff = React.forwardRef<IDiffHandle, IProps>(function FileDiff(
     return <p className="devstudio-Empty">{trans.__('A binary file; its bytes are covered by the digest but not shown.')}</p>;
   }
   return (
-    <div className="devstudio-DiffBody">
+    <div className={`devstudio-DiffBody devstudio-mod-${file.change}`}>
       <div className="devstudio-DiffSides">
         <span>{file.old === null ? trans.__('Before: the file does not exist') : trans.__('Before')}</span>
         <span>{file.new === null ? trans.__('After: the file is deleted') : trans.__('After')}</span>

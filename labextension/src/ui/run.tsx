@@ -23,6 +23,7 @@ export class RunView extends VDomRenderer<RunModel> {
     this.title.label = studio.trans.__('Run');
     this.title.closable = true;
     this.addClass('devstudio-Run');
+    this.node.tabIndex = -1;
     model.stateChanged.connect(() => {
       if (model.run !== null) {
         this.title.label = studio.trans.__('Run: %1', statusName(model.run.status, studio.trans));
@@ -35,6 +36,10 @@ export class RunView extends VDomRenderer<RunModel> {
     const { model } = this;
     super.dispose();
     model.dispose();
+  }
+
+  protected override onActivateRequest(): void {
+    this.node.focus(); // makes this the current tab
   }
 
   protected override render(): React.JSX.Element {
@@ -153,14 +158,36 @@ const Piece = React.memo(function Piece({ piece }: { piece: ILogPiece }) {
 function LogPane({ model }: { model: RunModel }): React.JSX.Element {
   const { trans } = useStudio();
   const pane = React.useRef<HTMLPreElement>(null);
+  const last = React.useRef({ top: 0, height: 0, width: 0 });
   const [following, setFollowing] = React.useState(true);
   const { pieces } = model;
 
   React.useLayoutEffect(() => {
-    if (following && pane.current !== null) {
-      pane.current.scrollTop = pane.current.scrollHeight;
+    const node = pane.current;
+    if (!following || node === null) {
+      return undefined;
     }
+    const toEnd = (): void => {
+      node.scrollTop = node.scrollHeight;
+    };
+    toEnd();
+    const observer = new ResizeObserver(toEnd); // the report beside the log makes it narrower
+    observer.observe(node);
+    return () => {
+      observer.disconnect();
+    };
   }, [pieces, following]);
+
+  const onScroll = (node: HTMLElement): void => {
+    const now = { top: node.scrollTop, height: node.scrollHeight, width: node.clientWidth };
+    const { top, height, width } = last.current;
+    last.current = now;
+    if (now.height - now.top - node.clientHeight < 24) {
+      setFollowing(true);
+    } else if (now.top < top && now.height === height && now.width === width) {
+      setFollowing(false); // a person moved up; a new layout moves too, but is no wish
+    }
+  };
 
   return (
     <section className="devstudio-LogBox" aria-label={trans.__('Log')}>
@@ -173,8 +200,7 @@ function LogPane({ model }: { model: RunModel }): React.JSX.Element {
         aria-live="off"
         tabIndex={0}
         onScroll={event => {
-          const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
-          setFollowing(scrollHeight - scrollTop - clientHeight < 24);
+          onScroll(event.currentTarget);
         }}
       >
         {pieces.map(piece => (

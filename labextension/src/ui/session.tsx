@@ -28,6 +28,7 @@ export class SessionView extends VDomRenderer<SessionModel> {
     this.title.label = studio.trans.__('Session');
     this.title.closable = true;
     this.addClass('devstudio-Session');
+    this.node.tabIndex = -1;
     model.stateChanged.connect(() => {
       if (model.session !== null) {
         this.title.label = model.session.title;
@@ -51,6 +52,12 @@ export class SessionView extends VDomRenderer<SessionModel> {
     const node = this.node.querySelector<HTMLElement>(`[data-testid="${testid}"]`);
     node?.scrollIntoView({ block: 'nearest' });
     node?.focus();
+  }
+
+  protected override onActivateRequest(): void {
+    if (!this.node.contains(document.activeElement)) {
+      this.node.focus(); // makes this the current tab
+    }
   }
 
   protected override render(): React.JSX.Element {
@@ -113,7 +120,7 @@ function SessionHeader({ model }: { model: SessionModel }): React.JSX.Element | 
   return (
     <header className="devstudio-Header">
       <div className="devstudio-HeaderTitle">
-        <h2>{session.title}</h2>
+        <h2 title={session.title}>{session.title}</h2>
         <span className="devstudio-Faint">{project?.name}</span>
       </div>
       <ol className="devstudio-Phases" aria-label={trans.__('Phases')}>

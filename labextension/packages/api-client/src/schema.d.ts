@@ -1559,6 +1559,8 @@ export interface components {
         /**
          * UsageRead
          * @description What one operation used, over all its calls. ``cost_estimated`` is in US dollars.
+         *
+         *     ``estimated`` when a provider gave no token counts that can be true: they were made from the length of the texts.
          */
         UsageRead: {
             /** Model */
@@ -1573,6 +1575,11 @@ export interface components {
              * @description US dollars
              */
             cost_estimated: number;
+            /**
+             * Estimated
+             * @default false
+             */
+            estimated?: boolean;
             /** Calls */
             calls: number;
             /** Duration Ms */

@@ -1,3 +1,10 @@
+import { fileURLToPath } from 'node:url';
+
 import { defineConfig } from 'vitest/config';
 
-export default defineConfig({ test: { include: ['tests/**/*.test.ts'], environment: 'node' } });
+const client = fileURLToPath(new URL('packages/api-client/src/index.ts', import.meta.url));
+
+export default defineConfig({
+  resolve: { alias: { '@renum/devstudio-api-client': client } },
+  test: { include: ['tests/**/*.test.ts'], environment: 'node' }
+});

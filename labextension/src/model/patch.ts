@@ -4,7 +4,8 @@ import {
   type Patch,
   type PatchPreview,
   type ProblemError,
-  type Run
+  type Run,
+  type Task
 } from '@renum/devstudio-api-client';
 
 import { Model } from './base';
@@ -16,6 +17,7 @@ export class PatchModel extends Model {
   patch: Patch | null = null;
   preview: PatchPreview | null = null;
   run: Run | null = null;
+  task: Task | null = null;
   error: ProblemError | null = null;
   /** An error of approve, reject or apply; what is shown stays. */
   actionError: ProblemError | null = null;
@@ -41,6 +43,7 @@ export class PatchModel extends Model {
         this.preview ?? this.client.previewPatch(this.id) // the bytes of a patch never change
       ]);
       this.run = patch.run_id === null ? null : await this.client.run(patch.run_id);
+      this.task ??= await this.client.task(patch.task_id);
       this.patch = patch;
       this.preview = preview;
       this.error = null;

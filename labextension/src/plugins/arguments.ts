@@ -22,6 +22,9 @@ export class Arguments {
     if (typeof args.sessionId === 'string') {
       return args.sessionId;
     }
+    if (typeof args.taskId === 'string') {
+      return (await this.studio.client.task(args.taskId)).session_id;
+    }
     if (current instanceof SessionView) {
       return current.model.id;
     }

@@ -178,18 +178,14 @@ function sessionCommands(
     [CommandIds.generateCode]: {
       label: trans.__('Generate Code'),
       caption: trans.__('Have a model write the code of a task; nothing is applied'),
-      execute: (args: Args) => generate(args, studio, views, found)
+      execute: (args: Args) => generate(args, views, found)
     }
   };
 }
 
 /** Generate in the task's session view, where progress and errors show. */
-async function generate(args: Args, studio: IDevStudio, views: Views, found: Arguments): Promise<string | null> {
-  const sessionOfTask =
-    typeof args.taskId === 'string' && typeof args.sessionId !== 'string'
-      ? { sessionId: (await studio.client.task(args.taskId)).session_id }
-      : args;
-  const sessionId = await found.sessionId(sessionOfTask);
+async function generate(args: Args, views: Views, found: Arguments): Promise<string | null> {
+  const sessionId = await found.sessionId(args);
   const taskId = sessionId === null ? null : await found.taskId(args, sessionId);
   if (sessionId === null || taskId === null) {
     return null;

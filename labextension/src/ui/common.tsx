@@ -100,9 +100,16 @@ export function Chip(props: {
   children: React.ReactNode;
   title?: string;
   testid?: string;
+  /** The server's word for what the chip says, for those who read the page by machine. */
+  status?: string;
 }): React.JSX.Element {
   return (
-    <span className={`devstudio-Chip devstudio-mod-${props.tone}`} title={props.title} data-testid={props.testid}>
+    <span
+      className={`devstudio-Chip devstudio-mod-${props.tone}`}
+      title={props.title}
+      data-testid={props.testid}
+      data-status={props.status}
+    >
       {props.children}
     </span>
   );

@@ -69,8 +69,8 @@ export const FileDiff = React.forwardRef<IDiffHandle, IProps>(function FileDiff(
   return (
     <div className={`devstudio-DiffBody devstudio-mod-${file.change}`}>
       <div className="devstudio-DiffSides">
-        <span>{file.old === null ? trans.__('Before: the file does not exist') : trans.__('Before')}</span>
-        <span>{file.new === null ? trans.__('After: the file is deleted') : trans.__('After')}</span>
+        <span>{file.old === null ? trans.__('No file before') : trans.__('Before')}</span>
+        <span>{file.new === null ? trans.__('Deleted') : trans.__('After')}</span>
       </div>
       <div ref={host} className="devstudio-Merge" />
     </div>

@@ -28,19 +28,29 @@ function statusName(status: Patch['status'], trans: TranslationBundle): string {
 
 /** What the patch is, who vouches for it, and the decision. */
 export function PatchRail({ model, patch, preview }: IRailProps): React.JSX.Element {
-  const { trans } = useStudio();
+  const { trans, commands } = useStudio();
   return (
     <aside className="devstudio-Rail" aria-label={trans.__('Review')}>
       <div className="devstudio-Row">
-        <Chip tone={TONES[patch.status]} testid="patch-status">
+        <Chip tone={TONES[patch.status]} testid="patch-status" status={patch.status}>
           {statusName(patch.status, trans)}
         </Chip>
-        <span className="devstudio-Faint" data-testid="patch-raw-status">
-          {patch.status}
-        </span>
+        <Button
+          label={trans.__('Open session')}
+          testid="open-session"
+          onClick={() => void commands.execute(CommandIds.openSession, { taskId: patch.task_id })}
+        />
       </div>
       <p className="devstudio-Summary">{patch.summary}</p>
       <dl className="devstudio-Facts">
+        {model.task !== null && (
+          <>
+            <dt>{trans.__('Task')}</dt>
+            <dd data-testid="patch-task">
+              {model.task.key} {model.task.title}
+            </dd>
+          </>
+        )}
         <dt>{trans.__('Made by')}</dt>
         <dd>{modelName(patch.provider, patch.model, trans)}</dd>
         <dt>{trans.__('Base commit')}</dt>

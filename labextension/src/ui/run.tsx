@@ -107,7 +107,7 @@ function RunHeader({ model, run }: { model: RunModel; run: Run }): React.JSX.Ele
     <header className="devstudio-Header">
       <div className="devstudio-Row">
         {model.active && <Spinner />}
-        <Chip tone={TONES[run.status]} testid="run-status">
+        <Chip tone={TONES[run.status]} testid="run-status" status={run.status}>
           {statusName(run.status, trans)}
         </Chip>
         {run.isolation !== null && (
@@ -129,9 +129,17 @@ function RunHeader({ model, run }: { model: RunModel; run: Run }): React.JSX.Ele
         </p>
       )}
       <div className="devstudio-Row">
+        {run.task_id !== null && (
+          <Button
+            label={trans.__('Open session')}
+            testid="open-session"
+            onClick={() => void commands.execute(CommandIds.openSession, { taskId: run.task_id })}
+          />
+        )}
         {run.patch_id !== null && (
           <Button
             label={trans.__('Open patch')}
+            testid="run-open-patch"
             onClick={() => void commands.execute(CommandIds.reviewPatch, { patchId: run.patch_id })}
           />
         )}

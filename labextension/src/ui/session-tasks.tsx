@@ -64,7 +64,7 @@ function TaskItem({ model, task }: { model: SessionModel; task: Task }): React.J
           {task.title}
           {task.optional && <span className="devstudio-Faint"> {trans.__('(optional)')}</span>}
         </span>
-        <Chip tone={TONES[task.status]} testid="task-status">
+        <Chip tone={TONES[task.status]} testid="task-status" status={task.status}>
           {statusName(task.status, trans)}
         </Chip>
       </div>

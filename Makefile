@@ -35,7 +35,7 @@ check: $(STAMPS)/check ## Run all linters and type checks
 	ruff format --check .
 	ruff check .
 	mypy
-	cd examples && mypy --strict --config-file= main_job.py */run.py
+	cd examples && mypy --strict --config-file= --explicit-package-bases main_job.py */run.py
 	lint-imports
 	npm --prefix labextension run --silent lint
 	npm --prefix labextension run --silent typecheck

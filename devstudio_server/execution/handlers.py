@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
 from devstudio_server.auth import Permission
+from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.schemas import LogPage, LogQuery, RunQuery, RunRead
 from devstudio_server.execution.service import RunService
@@ -20,7 +23,11 @@ operations = Operations("exec")
 
 
 def _service(call: Call) -> RunService:
-    return RunService(call.session, call.actor, call.port(JobQueue), call.port(LogStorage))
+    return _service_in(call, call.session)
+
+
+def _service_in(call: Call, session: Session) -> RunService:
+    return RunService(session, call.actor, call.port(JobQueue), call.port(LogStorage), call.port(RunControl))
 
 
 @operations.operation("GET", "exec", permission=Permission.EXEC_VIEW_LOGS, summary="List runs")
@@ -57,7 +64,7 @@ async def stream_logs(
 
     def read(at: int) -> LogPage:
         with call.units.begin(call.actor, read_only=True) as session:
-            return RunService(session, call.actor, call.port(JobQueue), logs).log(run_id, at, query.limit)
+            return _service_in(call, session).log(run_id, at, query.limit)
 
     while True:
         changed = logs.watch(run_id)  # before reading, so that no growth between the two is missed

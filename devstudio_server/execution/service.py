@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from devstudio_server.db import Actor, after_commit
+from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.errors import RunIsFinal, RunNotFound
 from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.models import Run
@@ -32,13 +33,14 @@ class RunEnd:
 class RunService:
     """Creates, reads, cancels and ends runs."""
 
-    def __init__(self, session: Session, actor: Actor, queue: JobQueue, logs: LogStorage) -> None:
+    def __init__(self, session: Session, actor: Actor, queue: JobQueue, logs: LogStorage, control: RunControl) -> None:
         """Work in ``session`` for ``actor``."""
         self._session = session
         self._actor = actor
         self._runs = RunRepository(session)
         self._queue = queue
         self._logs = logs
+        self._control = control
 
     def enqueue(self, kind: str, run_type: RunType, project_id: UUID, **fields: Any) -> Run:
         """Create a run and, in the same transaction, the job of ``kind`` that does it."""
@@ -91,10 +93,15 @@ class RunService:
         if RunStatus(run.status).final:
             raise RunIsFinal(run.status)
         run.cancel_requested = True
+        after_commit(self._session, lambda: self._kill(run_id))
         if run.status == RunStatus.PENDING:
             self.finish(run_id, RunEnd(RunStatus.CANCELLED, "Cancelled before it began."))
         self._changed(run)
         return run
+
+    def _kill(self, run_id: UUID) -> None:
+        """Kill what the run started; a run that has no sandbox yet sees the request when it gets one."""
+        self._control.kill(run_id)
 
     def _changed(self, run: Run) -> None:
         run.version += 1

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from devstudio_server.db import Actor
+from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.schemas import RunStatus, RunType
 from devstudio_server.execution.service import RunService
@@ -67,7 +68,7 @@ class PatchService:
         self._actor = actor
         self._patches = PatchRepository(session)
         self.specs = SpecService(session, actor, ports.get(GitStorage), ports.get(WorkspaceStorage))
-        self.runs = RunService(session, actor, ports.get(JobQueue), ports.get(LogStorage))
+        self.runs = RunService(session, actor, ports.get(JobQueue), ports.get(LogStorage), ports.get(RunControl))
 
     def create(self, task: Task, project: Project, content: PatchContent, origin: Origin) -> Patch:
         """Store a pending patch for a task; its bytes never change."""

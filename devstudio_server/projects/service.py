@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from devstudio_server.db import Actor, after_commit, check_version
+from devstudio_server.kit.errors import AppError
 from devstudio_server.kit.logging import get_logger
 from devstudio_server.kit.pagination import Page, page_of
 from devstudio_server.projects.errors import ProjectArchived, ProjectNotFound
@@ -94,13 +95,18 @@ class ProjectService:
         project.version += 1
 
     def check_out(self, project_id: UUID, commit: str, paths: Sequence[str]) -> None:
-        """Show a commit's version of ``paths`` in the project's tree, once this unit has committed.
+        """Show a commit's version of ``paths`` in the project's tree. A failure is logged: git is the truth.
 
         A file that a person changed in the tree is left alone: only what equals the commit before is replaced.
         """
         project = self.get(project_id)
-        repository, tree = self.repository(project), self.tree(project)
-        after_commit(self._session, lambda: _log_kept(commit, checkout(repository, tree, commit, paths)))
+        try:
+            kept = checkout(self.repository(project), self.tree(project), commit, paths)
+        except (OSError, AppError) as error:
+            _log.error("check_out_failed", commit=commit, exc_info=error)
+        else:
+            if kept:
+                _log.warning("edited_files_left_alone", commit=commit, paths=kept)
 
     def repository(self, project: Project) -> GitRepository:
         """Return the bare repository of ``project``."""
@@ -109,9 +115,3 @@ class ProjectService:
     def tree(self, project: Project) -> WorkspaceTree:
         """Return the tree of ``project`` in the workspace."""
         return self._workspaces.tree(project.tenant_id or self._actor.tenant_id, project.id)
-
-
-def _log_kept(commit: str, kept: Sequence[str]) -> None:
-    """Say which files of the tree were left as someone edited them."""
-    if kept:
-        _log.warning("edited_files_left_alone", commit=commit, paths=kept)

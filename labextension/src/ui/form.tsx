@@ -59,8 +59,12 @@ function FormDialog<T>(props: IFormOptions<T> & { onClose: (result: T | null) =>
   React.useEffect(() => {
     const node = dialog.current;
     node?.showModal();
-    return () => node?.close(); // gives the focus back to where it was
   }, []);
+
+  const close = (result: T | null): void => {
+    dialog.current?.close(); // gives the focus back to where it was
+    props.onClose(result);
+  };
 
   const submit = async (): Promise<void> => {
     const empty = props.fields.filter(field => field.required === true && values[field.name]?.trim() === '');
@@ -71,7 +75,7 @@ function FormDialog<T>(props: IFormOptions<T> & { onClose: (result: T | null) =>
     setBusy(true);
     setError(null);
     try {
-      props.onClose(await props.submit(values));
+      close(await props.submit(values));
     } catch (reason) {
       setError(asProblem(reason));
       setBusy(false);
@@ -89,7 +93,7 @@ function FormDialog<T>(props: IFormOptions<T> & { onClose: (result: T | null) =>
       aria-label={props.title}
       onCancel={event => {
         event.preventDefault();
-        props.onClose(null);
+        close(null);
       }}
     >
       <form
@@ -124,7 +128,7 @@ function FormDialog<T>(props: IFormOptions<T> & { onClose: (result: T | null) =>
             className="devstudio-Button devstudio-mod-plain"
             data-testid="dialog-cancel"
             onClick={() => {
-              props.onClose(null);
+              close(null);
             }}
           >
             {trans.__('Cancel')}

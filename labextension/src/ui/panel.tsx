@@ -56,7 +56,7 @@ function Panel({ model }: { model: StudioModel }): React.JSX.Element {
         }
       }}
     >
-      <header className="devstudio-PanelHeader">
+      <div className="devstudio-PanelHeader">
         <h2>{trans.__('DevStudio')}</h2>
         <IconButton
           icon={projectIcon}
@@ -76,7 +76,7 @@ function Panel({ model }: { model: StudioModel }): React.JSX.Element {
           testid="panel-refresh"
           onClick={() => void model.refresh()}
         />
-      </header>
+      </div>
       <HealthStrip model={model} />
       {model.error !== null && <ErrorBox error={model.error} onRetry={() => void model.refresh()} />}
       {model.projects.length > 0 && (

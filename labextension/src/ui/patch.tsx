@@ -27,7 +27,8 @@ export class PatchView extends VDomRenderer<PatchModel> {
     this.node.tabIndex = -1;
     model.stateChanged.connect(() => {
       if (model.patch !== null) {
-        this.title.label = studio.trans.__('Patch: %1', model.patch.summary);
+        this.title.label =
+          model.task === null ? studio.trans.__('Patch') : studio.trans.__('Patch for task %1', model.task.key);
         this.title.caption = model.patch.summary;
       }
     }, this);
@@ -40,7 +41,9 @@ export class PatchView extends VDomRenderer<PatchModel> {
   }
 
   protected override onActivateRequest(): void {
-    this.node.focus(); // so that the keys of the review work at once
+    if (!this.node.contains(document.activeElement)) {
+      (this.node.querySelector<HTMLElement>('.devstudio-PatchBody') ?? this.node).focus();
+    }
   }
 
   protected override render(): React.JSX.Element {
@@ -57,6 +60,11 @@ function PatchBody({ model, languages }: { model: PatchModel; languages: IEditor
   const { trans } = useStudio();
   const [index, setIndex] = React.useState(0);
   const diff = React.useRef<IDiffHandle>(null);
+  const takeFocus = React.useCallback((body: HTMLElement | null) => {
+    if (body !== null && body.parentElement === document.activeElement) {
+      body.focus(); // the view was activated before its patch had come; now its keys work
+    }
+  }, []);
   const { patch, preview } = model;
   if (patch === null || preview === null) {
     return (
@@ -73,6 +81,8 @@ function PatchBody({ model, languages }: { model: PatchModel; languages: IEditor
   };
   return (
     <div
+      ref={takeFocus}
+      tabIndex={-1}
       className="devstudio-PatchBody"
       data-testid="patch-view"
       data-patch-id={model.id}

@@ -104,7 +104,7 @@ function RunHeader({ model, run }: { model: RunModel; run: Run }): React.JSX.Ele
   const started = run.started_at === null ? null : Date.parse(run.started_at);
   const finished = run.finished_at === null ? now : Date.parse(run.finished_at);
   return (
-    <header className="devstudio-Header">
+    <div className="devstudio-Header">
       <div className="devstudio-Row">
         {model.active && <Spinner />}
         <Chip tone={TONES[run.status]} testid="run-status" status={run.status}>
@@ -153,7 +153,7 @@ function RunHeader({ model, run }: { model: RunModel; run: Run }): React.JSX.Ele
           />
         )}
       </div>
-    </header>
+    </div>
   );
 }
 

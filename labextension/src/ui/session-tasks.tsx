@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import type { SessionModel } from '../model/session';
-import { nextStep, runIdOf, type Step } from '../model/steps';
+import { isFinal, nextStep, runIdOf, type Step } from '../model/steps';
 import { CommandIds } from '../tokens';
 import { Button, Chip, Empty, ErrorBox, Hash, UsageLine } from './common';
 import { useStudio } from './context';
@@ -108,24 +108,17 @@ function Criteria({ model, task }: { model: SessionModel; task: Task }): React.J
   );
 }
 
-/** Why the newest attempt did not get the task done. */
+/** Why the newest run did not get the task done, unless the status says so already. */
 function FailureNote({ model, task }: { model: SessionModel; task: Task }): React.JSX.Element | null {
   const { trans } = useStudio();
-  const patch = model.patchOf(task.id);
   const run = model.runOf(task.id);
-  if (patch?.status === 'rejected') {
-    return (
-      <p className="devstudio-Note" data-testid="task-note">
-        {trans.__('The last patch was rejected: %1', patch.rejected_reason ?? '')}
-      </p>
-    );
-  }
-  if (run === null || run.status === 'success' || run.status === 'pending' || run.status === 'running') {
+  const reason = run?.reason ?? '';
+  if (run === null || run.status === 'success' || !isFinal(run.status) || task.status_reason.includes(reason)) {
     return null;
   }
   return (
     <p className="devstudio-Note devstudio-mod-bad" data-testid="task-note">
-      {trans.__('The last run did not pass: %1', run.reason ?? run.status)}
+      {trans.__('The last run did not pass: %1', reason)}
     </p>
   );
 }

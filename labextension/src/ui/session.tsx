@@ -118,7 +118,7 @@ function SessionHeader({ model }: { model: SessionModel }): React.JSX.Element | 
   const tasks = model.tasks?.items ?? [];
   const done = countDone(tasks);
   return (
-    <header className="devstudio-Header">
+    <div className="devstudio-Header">
       <div className="devstudio-HeaderTitle">
         <h2 title={session.title}>{session.title}</h2>
         <span className="devstudio-Faint">{project?.name}</span>
@@ -149,6 +149,6 @@ function SessionHeader({ model }: { model: SessionModel }): React.JSX.Element | 
         />
         <Button label={trans.__('Refresh')} testid="session-refresh" onClick={() => void model.refresh()} />
       </div>
-    </header>
+    </div>
   );
 }

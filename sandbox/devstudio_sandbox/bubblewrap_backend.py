@@ -171,10 +171,16 @@ class BubblewrapBackend:
         with accounts(uid) as (files, fds):
             closed = ["--remount-ro", "/", "--remount-ro", "/dev"]
             process = spawn([*arguments(program, uid, spec.limits), *files, *closed, *supervisor], {}, fds)
+
+        def remove() -> None:
+            process.destroy()
+            # Started by root, the inside has another uid than bubblewrap by now, which may not signal it when it dies.
+            kill_runs(only=spec.run_id)
+
         try:
             return SupervisedSandbox(
                 process,
-                process.destroy,
+                remove,
                 isolation="bubblewrap",
                 handle=str(process.pid),
                 workspace=WORKSPACE,

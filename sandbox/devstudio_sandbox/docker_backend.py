@@ -32,6 +32,7 @@ IMAGES: Mapping[str, str] = {
 LABEL = "renum.devstudio"
 LABEL_RUN = f"{LABEL}.run"
 WORKSPACE = "/workspace"
+SHM_BYTES = 64 * 1024 * 1024  # the engine's own default
 STATUS_TIMEOUT_S = 1.5
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 ENGINE_TIMEOUT_S = 60
@@ -70,20 +71,28 @@ def tmpfs(size: int, uid: int, *options: str) -> str:
 
 
 def host_config(limits: Limits, uid: int, runtime: str | None) -> dict[str, Any]:
-    """Everything that keeps a container in, as arguments of ``create_host_config``."""
+    """Everything that keeps a container in, as arguments of ``create_host_config``.
+
+    Scratch files count as memory and outlive the process that wrote them: together they get at most 7/8 of it, or the
+    kernel would in the end kill the supervisor, who could then tell nothing.
+    """
+    memory = limits.memory_bytes
     return {
         "network_mode": "none",
         "read_only": True,
         "tmpfs": {
-            WORKSPACE: tmpfs(limits.workspace_bytes, uid, "exec", f"nr_inodes={limits.workspace_files + 1}"),
-            "/tmp": tmpfs(limits.tmp_bytes, uid, "noexec"),  # noqa: S108 - the container's own, made for one run
+            WORKSPACE: tmpfs(
+                min(limits.workspace_bytes, memory // 2), uid, "exec", f"nr_inodes={limits.workspace_files + 1}"
+            ),
+            "/tmp": tmpfs(min(limits.tmp_bytes, memory // 4), uid, "noexec"),  # noqa: S108 - the container's own, made for one run
         },
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
         "ipc_mode": "private",
         "pids_limit": limits.pids,
-        "mem_limit": limits.memory_bytes,
-        "memswap_limit": limits.memory_bytes,
+        "mem_limit": memory,
+        "memswap_limit": memory,
+        "shm_size": min(SHM_BYTES, memory // 8),
         "nano_cpus": int(limits.cpus * 1e9),
         "ulimits": [
             Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),

@@ -37,9 +37,9 @@ class Limits:
     pids: int = 128
     """Processes and threads alive at once, the supervisor included."""
     workspace_bytes: int = 512 * MIB
-    """Size of the workspace, in bytes."""
+    """Size of the workspace, in bytes; with Docker at most half of the memory."""
     tmp_bytes: int = 100 * MIB
-    """Size of ``/tmp``, in bytes."""
+    """Size of ``/tmp``, in bytes; with Docker at most a quarter of the memory."""
     workspace_files: int = 100_000
     """Files and directories in the workspace."""
     open_files: int = 1024

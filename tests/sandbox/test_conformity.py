@@ -88,6 +88,10 @@ def test_get_refuses_what_leads_out_or_is_no_file(sandbox: Sandbox, path: str) -
         ("block device", member("disk", tarfile.BLKTYPE)),
         ("pipe", member("pipe", tarfile.FIFOTYPE)),
         ("sparse", member("sparse", tarfile.GNUTYPE_SPARSE)),
+        (
+            "sparse by another header",
+            member("x", tarfile.XHDTYPE, b"26 GNU.sparse.map=0,1,5,1\n22 GNU.sparse.size=10\n") + member("a"),
+        ),
         ("no name", member("./")),
         ("cut short", member("a", data=b"x" * 5000)[:2000]),
         ("no archive", b"this is not a tar archive" * 100),
@@ -206,6 +210,10 @@ def test_cwd_is_inside_the_workspace(sandbox: Sandbox) -> None:
     for cwd in ("..", "/", "out", "a/../..", "missing"):
         with pytest.raises(WorkspaceRejected):
             sandbox.run(Command(("pwd",), cwd=cwd), output)
+
+
+def test_when_memory_runs_out_the_command_goes_first(sandbox: Sandbox) -> None:
+    assert run(sandbox, "cat", "/proc/self/oom_score_adj")[1].stdout == b"1000\n"
 
 
 def test_a_command_inherits_no_descriptor(sandbox: Sandbox) -> None:

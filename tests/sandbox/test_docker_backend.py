@@ -183,9 +183,14 @@ def test_a_memory_bomb_is_killed_and_told(container: Open) -> None:
 
 
 def test_files_in_scratch_places_count_as_memory(container: Open) -> None:
+    """However they are filled, the supervisor has room to tell the end."""
     sandbox = container(Limits(memory_bytes=64 * MIB, workspace_bytes=512 * MIB))
-    done, _ = run(sandbox, "sh", "-c", "head -c 200M /dev/zero > big")
+    done, _ = run(
+        sandbox, "sh", "-c", "for place in /workspace /tmp /dev/shm; do head -c 200M /dev/zero > $place/big; done"
+    )
     assert done.exit_code != 0
+    _, output = run(sandbox, "sh", "-c", "wc -c < /workspace/big")
+    assert 0 < int(output.stdout) <= 32 * MIB
 
 
 def test_open_files_are_bounded(container: Open) -> None:

@@ -10,7 +10,14 @@ import time
 
 from .files import Feed, Unpacker, open_dir, read_file, split_path
 from .job import SWEEP_S, Job, Settings
-from .processes import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, descendants, kill_all, prctl
+from .processes import (
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_DUMPABLE,
+    PR_SET_NO_NEW_PRIVS,
+    descendants,
+    kill_all,
+    prctl,
+)
 from .wire import CHUNK, DONE, ERROR, GET, MAX_STDIN, PROTOCOL, PUT, READY, START, HostGone, Link, Refused
 
 

@@ -159,7 +159,8 @@ def test_offline_proves_criteria_that_are_examples(api: Api) -> None:
     session = api.session(api.project()["id"])
     text = (
         "# Requirements\n### Requirement 1: Add\n#### Acceptance Criteria\n"
-        '1. WHEN add(2, 3) is called THE SYSTEM SHALL return 5\n2. WHEN greet("Ana") is called THE SYSTEM SHALL return "Hi"\n'
+        "1. WHEN add(2, 3) is called THE SYSTEM SHALL return 5\n"
+        '2. WHEN greet("Ana") is called THE SYSTEM SHALL return "Hi"\n'
     )
     api.put(f"spec-sessions/{session['id']}", {"documents": {"requirements": text}}).expect(200)
     body = {"session_id": session["id"], "stage": "tasks", "model": "offline"}

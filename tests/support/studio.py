@@ -179,8 +179,9 @@ class Studio:
         home = self.data_dir.parent / "home"
         home.mkdir(parents=True, exist_ok=True)
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        own = {"HOME": str(home), "JUPYTER_TOKEN": TOKEN, "DEVSTUDIO_DATA_DIR": str(self.data_dir), "PORT": str(self.port)}
-        return kept | own | {"PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "sandbox")])} | self._env
+        own = {"HOME": str(home), "JUPYTER_TOKEN": TOKEN, "DEVSTUDIO_DATA_DIR": str(self.data_dir)}
+        paths = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "sandbox")])
+        return kept | own | {"PORT": str(self.port), "PYTHONPATH": paths} | self._env
 
     def start(self) -> None:
         """Start the process."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import ContainerError, ImageNotFound
+from docker.errors import APIError, ContainerError
 
 from devstudio_sandbox.errors import SandboxError
 from devstudio_sandbox.images.engine import build_image
@@ -68,15 +68,16 @@ def prepare_base(client: docker.DockerClient, image: str | None, say: Say) -> Ba
 
 
 def probe(client: docker.DockerClient, image: str) -> set[str]:
-    """Ask an image which tools it has."""
+    """Ask an image which tools it has; one that the engine lacks is pulled, because somebody named it."""
     try:
         told = client.containers.run(image, ["-c", PROBE], entrypoint="sh", remove=True, network_mode="none", user="0")
-    except ImageNotFound as problem:
-        raise SandboxError(
-            f"{image} is not on this engine: `docker pull {image}`, or leave --base-image away"
-        ) from problem
     except ContainerError as problem:
         raise SandboxError(f"{image} has no working shell: {problem}") from problem
+    except APIError as problem:
+        raise SandboxError(
+            f"{image} is not on this engine and cannot be pulled ({problem.explanation}):\n"
+            "load it there, or leave --base-image away"
+        ) from problem
     return set(told.decode().split())
 
 

@@ -1,5 +1,6 @@
 """Build the two images."""
 
+import contextlib
 import hashlib
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import docker
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 
 from devstudio_sandbox.docker_backend import IMAGES, START_ENGINE, STATUS_TIMEOUT_S, engine_address, knock
 from devstudio_sandbox.errors import SandboxError, SandboxUnavailable
@@ -61,13 +62,22 @@ def build(
     if if_missing and there and there[0] == digest and base_image in (None, there[1]):
         say(f"{tag} is up to date")
         return False
+    old = client.images.get(tag).id if there else None
     base = prepare_base(client, base_image, say)
     say(f"building {tag} on {base.image} (Python {base.python[0]}.{base.python[1]})")
     files = [*common_files(language), *tool_files(client, language, base)]
     labels = {DIGEST_LABEL: digest, BASE_LABEL: base_image or ""}
     build_image(client, files, tag, arguments={"BASE": base.image}, labels=labels)
+    forget(client, old, tag)
     say(f"{tag} is ready")
     return True
+
+
+def forget(client: docker.DockerClient, old: str | None, tag: str) -> None:
+    """Remove the image that a new one has replaced, unless a sandbox still runs on it."""
+    if old and old != client.images.get(tag).id:
+        with contextlib.suppress(APIError):
+            client.images.remove(old)
 
 
 def recipe_digest(language: Language) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,10 +19,11 @@ from devstudio_server.specs.schemas import DocumentType
 
 BlockKind = Literal["requirement", "criterion", "task", "section"]
 
-_ID = re.compile(r"[ \t]*<!--[ \t]*id:([A-Za-z0-9_-]{1,64})[ \t]*-->[ \t]*$")
-_FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
+# One space before the comment belongs to it; more were the person's own, as Markdown's hard line break.
+_ID = re.compile(r"[ \t]?<!--[ \t]*id:([A-Za-z0-9_-]{1,64})[ \t]*-->[ \t]*$")
+_FENCE = re.compile(r"^ {0,3}(```+(?=[^`]*$)|~~~+)")
 _REQUIREMENT = re.compile(
-    r"^#{2,4}[ \t]+(?:Requirement|Requisito)[ \t]+(\d+)[ \t]*[:.\u2013\u2014-]?[ \t]*(.*)$", re.IGNORECASE
+    r"^#{2,4}[ \t]+(?:Requirement|Requisito)[ \t]+(\d{1,9})(?!\d)[ \t]*[:.\u2013\u2014-]?[ \t]*(.*)$", re.IGNORECASE
 )
 _CRITERIA = re.compile(
     r"^#{3,6}[ \t]+(?:Acceptance Criteria|Crit[ée]rios de Aceita[çc][ãa]o|Crit[ée]rios de Aceite)\b", re.IGNORECASE
@@ -31,7 +33,7 @@ _SECTION = re.compile(r"^##[ \t]+(.+)$")
 _NUMBERED = re.compile(r"^ {0,3}(\d+(?:\.\d+)*)[.)]?[ \t]+(.*)$")
 _TASK = re.compile(r"^([ \t]*)[-*][ \t]+\[([ xX-])\](\*?)[ \t]+(?:(\d+(?:\.\d+)*)\.?[ \t]+)?(.*)$")
 _REFERENCES = re.compile(r"_(?:Requirements?|Requisitos?):[ \t]*([^_]*)_", re.IGNORECASE)
-_REFERENCE = re.compile(r"\d+(?:\.\d+)?")
+_REFERENCE = re.compile(r"\d+(?:\.\d+)*")
 _OBLIGATION = re.compile(r"\b(?:SHALL|DEVE|DEVER[ÁA])\b", re.IGNORECASE)
 
 
@@ -96,12 +98,11 @@ class Parsed:
         yield from self.tasks
 
     def criteria(self) -> dict[str, Block]:
-        """Return the criteria by key; of two with the same key, the first."""
-        found: dict[str, Block] = {}
+        """Return the criteria by key; of two requirements with the same number, those of the first."""
+        first: dict[str, RequirementBlock] = {}
         for requirement in self.requirements:
-            for criterion in requirement.criteria:
-                found.setdefault(criterion.label, criterion)
-        return found
+            first.setdefault(requirement.label, requirement)
+        return {criterion.label: criterion for requirement in first.values() for criterion in requirement.criteria}
 
 
 def parse(kind: DocumentType, text: str) -> Parsed:
@@ -191,12 +192,13 @@ def _read_design(text: str) -> Parsed:
 
 def _read_tasks(text: str) -> Parsed:
     parsed = Parsed()
+    labels = _TaskLabels()
     indent = 0
     for index, line, block_id in _lines(text):
         item = _TASK.match(line)
         if item:
             indent = len(item.group(1))
-            parsed.tasks.append(_task(item, index, block_id, parsed.tasks))
+            parsed.tasks.append(_task(item, index, block_id, labels))
         elif parsed.tasks and line.strip():
             if len(line) - len(line.lstrip()) > indent:
                 _read_detail(parsed.tasks[-1], line)
@@ -206,9 +208,26 @@ def _read_tasks(text: str) -> Parsed:
     return parsed
 
 
-def _task(item: re.Match[str], index: int, block_id: str | None, before: list[TaskBlock]) -> TaskBlock:
-    top = sum(1 for task in before if "." not in task.label)
-    label = item.group(4) or str(top + 1)
+@dataclass
+class _TaskLabels:
+    """Counts tasks, so that one without a number goes on from the task above it."""
+
+    top: int = 0
+    parent: str = ""
+    below: int = 0
+
+    def label(self, written: str | None, *, nested: bool) -> str:
+        counted = f"{self.parent}.{self.below + 1}" if nested and self.parent else str(self.top + 1)
+        label = written or counted
+        if "." not in label:
+            self.top, self.parent, self.below = self.top + 1, label, 0
+        elif label.startswith(f"{self.parent}."):
+            self.below += 1
+        return label
+
+
+def _task(item: re.Match[str], index: int, block_id: str | None, labels: _TaskLabels) -> TaskBlock:
+    label = labels.label(item.group(4), nested=bool(item.group(1)))
     title = item.group(5).strip()
     optional, ticked = bool(item.group(3)), item.group(2) in "xX"
     return TaskBlock("task", label, title, index, block_id, title=title, optional=optional, ticked=ticked)
@@ -216,7 +235,7 @@ def _task(item: re.Match[str], index: int, block_id: str | None, before: list[Ta
 
 def _read_detail(task: TaskBlock, line: str) -> None:
     for references in _REFERENCES.findall(line):
-        task.references += [found for found in _REFERENCE.findall(references) if found not in task.references]
+        task.references = list(dict.fromkeys([*task.references, *_REFERENCE.findall(references)]))
     if not _REFERENCES.search(line):
         task.details.append(line.strip().removeprefix("- ").strip())
 
@@ -243,16 +262,19 @@ def _check_tasks(parsed: Parsed, text: str) -> Iterator[Finding]:
 
 
 def expand_references(task: TaskBlock, criteria: dict[str, Block]) -> tuple[list[str], list[Finding]]:
-    """Return the keys of the criteria that ``task`` names, and a finding for each that does not exist."""
+    """Return the keys of the criteria that ``task`` names, and a finding for each that does not exist.
+
+    What does not exist is among the keys: nothing proves it, so the task is not done before the reference is mended.
+    """
     keys: list[str] = []
     findings: list[Finding] = []
     for reference in task.references:
         matches = [reference] if "." in reference else [key for key in criteria if key.split(".")[0] == reference]
-        if (reference not in criteria and "." in reference) or not matches:
+        if not matches or (reference not in criteria and "." in reference):
             message = f"Task {task.label} names {reference}, which the requirements do not have."
             findings.append(Finding(task.line + 1, "unknown-reference", message))
-        keys += [key for key in matches if key not in keys]
-    return keys, findings
+        keys += matches or [reference]
+    return list(dict.fromkeys(keys)), findings
 
 
 def strip_ids(text: str) -> str:
@@ -279,8 +301,8 @@ def assign_ids(kind: DocumentType, text: str, before: str = "") -> str:
     if not missing:
         return text
     old = [block for block in parse(kind, before).blocks() if block.id and block.id not in taken]
-    for match in (_same_text, _same_label):
-        _reuse(missing, old, match)
+    for likeness in (_text_of, _label_of):
+        old = _reuse(missing, old, likeness)
     lines = text.split("\n")
     for block in missing:
         lines[block.line] = _with_id(lines[block.line], block.id or new_block_id())
@@ -297,22 +319,24 @@ def _keep_first(blocks: list[Block]) -> set[str]:
     return taken
 
 
-def _same_text(new: Block, old: Block) -> bool:
-    return new.kind == old.kind and new.sha256 == old.sha256
+def _text_of(block: Block) -> str:
+    return f"{block.kind} {block.sha256}"
 
 
-def _same_label(new: Block, old: Block) -> bool:
-    return new.kind == old.kind and new.label == old.label
+def _label_of(block: Block) -> str:
+    return f"{block.kind} {block.label}"
 
 
-def _reuse(missing: list[Block], old: list[Block], match: Callable[[Block, Block], bool]) -> None:
+def _reuse(missing: list[Block], old: list[Block], likeness: Callable[[Block], str]) -> list[Block]:
+    """Give each block without an id that of the first block of ``old`` that is like it; return the rest of ``old``."""
+    waiting: dict[str, deque[Block]] = {}
+    for block in old:
+        waiting.setdefault(likeness(block), deque()).append(block)
     for block in missing:
-        if block.id is not None:
-            continue
-        found = next((candidate for candidate in old if match(block, candidate)), None)
-        if found is not None:
-            block.id = found.id
-            old.remove(found)
+        if block.id is None and (alike := waiting.get(likeness(block))):
+            block.id = alike.popleft().id
+    left = {block.id for alike in waiting.values() for block in alike}
+    return [block for block in old if block.id in left]
 
 
 def _with_id(line: str, block_id: str) -> str:

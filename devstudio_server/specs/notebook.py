@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from uuid import UUID
 
 import nbformat
 from nbformat import NotebookNode
+from nbformat.v4.rwbase import rejoin_lines
 
 from devstudio_server.specs.errors import NotebookUnreadable
 from devstudio_server.specs.markdown import parse
@@ -36,6 +38,7 @@ class _Piece:
     id: str
     key: str
     source: str
+    placeholder: bool = False
 
 
 def build_notebook(
@@ -47,8 +50,19 @@ def build_notebook(
     notebook.cells = _with_foreign_cells(cells, existing.cells if existing is not None else [])
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata["devstudio"] = {"schema": SCHEMA, "session_id": str(session_id), "version": version}
+    _make_ids_unique(notebook.cells)
     nbformat.validate(notebook)
     return notebook
+
+
+def _make_ids_unique(cells: list[NotebookNode]) -> None:
+    """Tell cells that share an id apart by numbers: blocks of two documents may have one id, and a person's cell any."""
+    taken: set[str] = set()
+    for position, cell in enumerate(cells):
+        wanted = str(cell.get("id") or f"cell-{position}")
+        numbered = (f"{wanted[:50]}-{number}" for number in range(2, len(cells) + 2))
+        cell["id"] = next(candidate for candidate in (wanted, *numbered) if candidate not in taken)
+        taken.add(cell["id"])
 
 
 def read_documents(notebook: Any) -> dict[DocumentType, str]:
@@ -57,6 +71,7 @@ def read_documents(notebook: Any) -> dict[DocumentType, str]:
     A markdown cell without our metadata continues the document of the cell above it.
     """
     sources: dict[DocumentType, list[str]] = {}
+    untouched: dict[DocumentType, bool] = {}
     current: DocumentType | None = None
     for cell in notebook.get("cells", []):
         marked = _kind_of(cell)
@@ -64,17 +79,19 @@ def read_documents(notebook: Any) -> dict[DocumentType, str]:
             continue
         current = marked or current or DocumentType.REQUIREMENTS
         sources.setdefault(current, []).append(_source(cell))
+        untouched[current] = _is_placeholder(cell, current)
     if not sources:
         message = "The notebook has no markdown cell, so no document was read. Undo, then save again."
         raise NotebookUnreadable(message)
-    found = {kind: "\n".join(parts) for kind, parts in sources.items()}
-    return {kind: "" if text == _PLACEHOLDERS[kind] else text for kind, text in found.items()}
+    return {kind: "" if untouched[kind] and len(parts) == 1 else "\n".join(parts) for kind, parts in sources.items()}
 
 
 def from_json(content: bytes) -> NotebookNode:
-    """Read a notebook's file; raises ``ValueError`` or `nbformat.ValidationError` when it is none."""
-    notebook: NotebookNode = nbformat.reads(content.decode(), as_version=4)
-    return notebook
+    """Read a notebook's file; raises `NotebookUnreadable` when it is none."""
+    try:
+        return as_notebook(json.loads(content.decode()))
+    except ValueError as error:
+        raise NotebookUnreadable(f"The file is no notebook: {error}") from error
 
 
 def to_json(notebook: NotebookNode) -> bytes:
@@ -83,8 +100,16 @@ def to_json(notebook: NotebookNode) -> bytes:
 
 
 def as_notebook(content: Any) -> NotebookNode:
-    """Return a copy of a notebook that came as JSON data."""
-    notebook: NotebookNode = nbformat.from_dict(copy.deepcopy(dict(content)))
+    """Return a copy, in nbformat 4.5, of a notebook that came as JSON data; raises `NotebookUnreadable`."""
+    try:
+        given: NotebookNode = nbformat.from_dict(copy.deepcopy(dict(content)))
+        notebook: NotebookNode = rejoin_lines(nbformat.convert(given, 4))
+        notebook.nbformat_minor = 5
+        _make_ids_unique(notebook.cells)
+        nbformat.validate(notebook)
+    except (nbformat.ValidationError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NotebookUnreadable(f"This is no valid notebook, so nothing was saved: {reason}") from error
     return notebook
 
 
@@ -100,7 +125,7 @@ def version_of(notebook: Any) -> int:
     """Return the version of the session that a notebook was made from, 0 when it does not say."""
     try:
         return int(notebook["metadata"]["devstudio"]["version"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return 0
 
 
@@ -110,14 +135,27 @@ def _source(cell: Any) -> str:
 
 
 def _kind_of(cell: Any) -> DocumentType | None:
+    return _DOCUMENTS.get(str(_mark_of(cell).get("kind", "")))
+
+
+def _mark_of(cell: Any) -> dict[str, Any]:
     mark = cell.get("metadata", {}).get("devstudio")
-    return _DOCUMENTS.get(mark.get("kind", "")) if isinstance(mark, dict) else None
+    return mark if isinstance(mark, dict) else {}
+
+
+def _is_placeholder(cell: Any, kind: DocumentType) -> bool:
+    """Tell the heading that stands for an empty document from one that a person wrote: its mark names no text."""
+    return _source(cell) == _PLACEHOLDERS[kind] and _mark_of(cell).get("sha256") == _sha256("")
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _document_cells(kind: DocumentType, text: str, version: int) -> list[NotebookNode]:
     cells = []
     for piece in _pieces(kind, text):
-        sha256 = hashlib.sha256(piece.source.encode()).hexdigest()
+        sha256 = _sha256("" if piece.placeholder else piece.source)
         mark = {"kind": _KINDS[kind], "key": piece.key, "version": version, "sha256": sha256}
         metadata = NotebookNode(devstudio=NotebookNode(mark))
         cells.append(NotebookNode(id=piece.id, cell_type="markdown", metadata=metadata, source=piece.source))
@@ -128,7 +166,7 @@ def _pieces(kind: DocumentType, text: str) -> list[_Piece]:
     """Cut a document at its requirements, sections or top-level tasks; joined by line breaks, they are the text."""
     opening = f"{kind.value}-opening"
     if not text:
-        return [_Piece(opening, "", _PLACEHOLDERS[kind])]
+        return [_Piece(opening, "", _PLACEHOLDERS[kind], placeholder=True)]
     parsed = parse(kind, text)
     tops = [*parsed.requirements, *parsed.sections, *(task for task in parsed.tasks if "." not in task.label)]
     lines = text.split("\n")

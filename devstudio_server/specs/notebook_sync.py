@@ -35,8 +35,9 @@ class NotebookSync:
                 return None  # a copy elsewhere is the person's own
             service.projects.get_writable(session.project_id)
             documents = service.documents
-            sent = read_documents(content)
-            version = version_of(content)
+            notebook = as_notebook(content)
+            sent = read_documents(notebook)
+            version = version_of(notebook)
             bases = documents.editor_bases(session, version)
             documents.remember(session, "editor", sent, version)
             before = documents.texts(session)
@@ -45,4 +46,4 @@ class NotebookSync:
                 service.write(session, merged, notebook=False)
             stored = documents.texts(session)
             documents.remember(session, "notebook", stored)
-            return build_notebook(session.id, session.version, stored, as_notebook(content))
+            return build_notebook(session.id, session.version, stored, notebook)

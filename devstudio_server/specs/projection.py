@@ -7,6 +7,7 @@ import nbformat
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.logging import get_logger
 from devstudio_server.scm.workspace import WorkspaceTree
+from devstudio_server.specs.errors import NotebookUnreadable
 from devstudio_server.specs.models import SpecSession
 from devstudio_server.specs.notebook import build_notebook, from_json, read_documents, to_json
 from devstudio_server.specs.schemas import DocumentType
@@ -34,20 +35,12 @@ class SessionFiles:
         """Return the path of a document's file in the tree."""
         return f"{self._session.folder}/{kind.value}.md"
 
-    def read_markdown(self, kind: DocumentType) -> str | None:
-        """Return the text of a document's file, None when it is missing or not UTF-8."""
-        content = self._tree.read(self.markdown_file(kind))
-        try:
-            return None if content is None else content.decode()
-        except UnicodeDecodeError:
-            return None
-
     def write_markdown(self, kind: DocumentType, text: str, base: str | None) -> None:
         """Write a document's file. A text that is neither ``base`` nor ``text`` was edited elsewhere: it is kept."""
-        present = self.read_markdown(kind)
-        if present == text:
+        present = self._tree.read(self.markdown_file(kind))
+        if present == text.encode():
             return
-        if present is not None and present != base:
+        if present is not None and (base is None or present != base.encode()):
             self._keep_aside(self.markdown_file(kind), present)
         self._tree.write(self.markdown_file(kind), text.encode())
 
@@ -56,7 +49,7 @@ class SessionFiles:
         content = self._tree.read(self._session.notebook_file)
         existing = self._parse(content)
         if content is not None and (existing is None or self._edited_elsewhere(existing, bases)):
-            self._keep_aside(self._session.notebook_file, content.decode("utf-8", "replace"))
+            self._keep_aside(self._session.notebook_file, content)
         notebook = build_notebook(self._session.id, self._session.version, documents, existing)
         self._tree.write(self._session.notebook_file, to_json(notebook))
 
@@ -65,18 +58,18 @@ class SessionFiles:
             return None
         try:
             return from_json(content)
-        except (ValueError, nbformat.ValidationError, AttributeError, KeyError):
+        except NotebookUnreadable:
             return None
 
     def _edited_elsewhere(self, notebook: nbformat.NotebookNode, bases: dict[DocumentType, str]) -> bool:
         try:
             present = read_documents(notebook)
-        except ValueError:
-            return False
-        return any(present.get(kind, "") != base for kind, base in bases.items())
+        except NotebookUnreadable:
+            return False  # it has no text that could be lost
+        return any(present.get(kind, "") != bases.get(kind) for kind in DocumentType)
 
-    def _keep_aside(self, path: str, text: str) -> None:
+    def _keep_aside(self, path: str, content: bytes) -> None:
         stem, _, suffix = path.rpartition(".")
         kept = f"{stem}.edited-{now():%Y%m%dT%H%M%S%f}.{suffix}"
-        self._tree.write(kept, text.encode())
+        self._tree.write(kept, content)
         _log.warning("kept_edited_file", path=path, kept=kept, session_id=str(self._session.id))

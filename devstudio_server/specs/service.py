@@ -110,8 +110,10 @@ class SpecService:
 
         ``notebook=False`` leaves the notebook's file to the caller, who is saving it.
         """
+        edited = self._session.is_modified(session)
         changed = self.documents.store(session, texts)
-        session.version += 1
+        if edited or changed:
+            session.version += 1
         if changed:
             if session.status == SessionStatus.DRAFT:
                 session.status = SessionStatus.ACTIVE

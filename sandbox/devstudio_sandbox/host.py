@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -100,6 +101,7 @@ class PipedProcess:
             start_new_session=True,
         )
         self.pid = self._process.pid
+        self._reading, self._writing = threading.Lock(), threading.Lock()
         assert self._process.stdin  # noqa: S101 - for the type checker: PIPE was asked for
         assert self._process.stdout  # noqa: S101
         self._in, self._out = self._process.stdin, self._process.stdout
@@ -107,26 +109,32 @@ class PipedProcess:
 
     def read(self, timeout_s: float) -> bytes:
         """Return the next piece of the supervisor's standard output."""
-        wait(self._out.fileno(), select.POLLIN, timeout_s)
-        return os.read(self._out.fileno(), PIECE)
+        with self._reading:
+            if self._out.closed:
+                return b""
+            wait(self._out.fileno(), select.POLLIN, timeout_s)
+            return os.read(self._out.fileno(), PIECE)
 
     def write(self, data: bytes) -> None:
         """Write everything, or fail when the other side takes nothing for a minute."""
         rest = memoryview(data)
-        while rest:
+        with self._writing:
             if self._in.closed:
                 raise BrokenPipeError
-            wait(self._in.fileno(), select.POLLOUT, STALLED_S)
-            rest = rest[os.write(self._in.fileno(), rest[: select.PIPE_BUF]) :]
+            while rest:
+                wait(self._in.fileno(), select.POLLOUT, STALLED_S)
+                rest = rest[os.write(self._in.fileno(), rest[: select.PIPE_BUF]) :]
 
     def close(self) -> None:
         """Close its input, which tells it to leave; kill it when it does not."""
-        self._in.close()
+        with self._writing:
+            self._in.close()
         try:
             self._process.wait(LEAVE_S)
         except subprocess.TimeoutExpired:
             self.destroy()
-        self._out.close()
+        with self._reading:  # a reader meets the end of the output by now, not a descriptor that is somebody else's
+            self._out.close()
         self._stderr.close()
 
     def destroy(self) -> None:

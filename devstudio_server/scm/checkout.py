@@ -15,10 +15,19 @@ def checkout(repository: GitRepository, tree: WorkspaceTree, commit: str, paths:
     edited: list[str] = []
     for path in paths:
         present, committed = tree.read(path), repository.read(after, path)
-        if present not in (None, committed, repository.read(before, path)):
+        ours = present in (None, committed, repository.read(before, path))
+        if not ours or (present != committed and not _put(tree, path, committed)):
             edited.append(path)
-        elif committed is None:
-            tree.remove(path)
-        elif present != committed:
-            tree.write(path, committed)
     return edited
+
+
+def _put(tree: WorkspaceTree, path: str, content: bytes | None) -> bool:
+    """Write a file, or remove it; False when a person put something there that is no file, or a link."""
+    try:
+        if content is None:
+            tree.remove(path)
+        else:
+            tree.write(path, content)
+    except (NotADirectoryError, IsADirectoryError):
+        return False
+    return True

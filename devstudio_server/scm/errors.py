@@ -37,12 +37,15 @@ class UnsafePath(Invalid):
 def git_error(command: str, stderr: str) -> AppError:
     """Return the error that git's ``stderr`` means."""
     if any(text in stderr for text in _DISK_FULL):
-        return StorageFull(
-            "The disk of the repositories is full, so nothing was committed. Free some space and try again."
-        )
+        return disk_full()
     lines = stderr.strip().splitlines() or ["no message"]
     cause = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0])
     return GitFailed(f"git {command} failed: {cause}")
+
+
+def disk_full() -> StorageFull:
+    """Return the error of a full disk below the repositories."""
+    return StorageFull("The disk of the repositories is full, so nothing was committed. Free some space and try again.")
 
 
 def is_disk_full(error: OSError) -> bool:

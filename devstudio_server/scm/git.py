@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from devstudio_server.scm.errors import BranchMoved, PatchDoesNotApply, git_error
+from devstudio_server.kit.errors import AppError
+from devstudio_server.scm.errors import BranchMoved, GitFailed, PatchDoesNotApply, disk_full, git_error
 
 TIMEOUT_S = 60
+_FULL_BYTES = 64 * 1024  # less free disk than this explains a command that failed without a reason of its own
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """Git's id of the tree without entries."""
 
@@ -22,6 +25,7 @@ _ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_LITERAL_PATHSPECS": "1",  # `:a` is a file's name, not a pattern
     "HOME": "/nonexistent",
     "LC_ALL": "C.UTF-8",
 }
@@ -113,13 +117,14 @@ class GitRepository:
     def read(self, tree: str, path: str) -> bytes | None:
         """Return the bytes of the file at ``path``, or None when there is none."""
         listing = self._run("ls-tree", "-z", "--full-tree", tree, "--", path).stdout
-        if not listing:
-            return None
-        _mode, kind, blob = listing.split(b"\t", 1)[0].decode().split()
+        entry, _, name = listing.rstrip(b"\0").partition(b"\t")
+        if name != path.encode("utf-8", "surrogateescape"):
+            return None  # nothing is there; `folder/` lists what is in the folder
+        _mode, kind, blob = entry.decode().split()
         return self._run("cat-file", "blob", blob).stdout if kind == "blob" else None
 
     def contents(self, tree: str) -> list[TreeFile]:
-        """Return every regular file of ``tree`` with its bytes, exactly as stored: no attribute changes or drops one."""
+        """Return every regular file of ``tree``, its bytes exactly as stored: no attribute changes or drops one."""
         rows = self._run("ls-tree", "-r", "-z", "--full-tree", tree).stdout.split(b"\0")
         files = [file for row in rows if row and (file := _tree_row(row)) is not None]
         wanted = "".join(f"{blob}\n" for _mode, blob, _path in files).encode()
@@ -185,7 +190,7 @@ class GitRepository:
             raise BranchMoved(
                 f"The branch {branch} moved while the patch was tested; nothing was committed. Apply it again."
             )
-        raise git_error("update-ref", text)
+        raise self._failure("update-ref", text)
 
     def contains(self, branch: str, commit: str) -> bool:
         """Tell whether ``commit`` is in the history of ``branch``."""
@@ -229,8 +234,15 @@ class GitRepository:
             command, input=stdin, capture_output=True, env=environment, timeout=TIMEOUT_S, check=False, cwd="/"
         )
         if check and result.returncode != 0:
-            raise git_error(arguments[0], result.stderr.decode("utf-8", "replace"))
+            raise self._failure(arguments[0], result.stderr.decode("utf-8", "replace"))
         return result
+
+    def _failure(self, command: str, stderr: str) -> AppError:
+        """Return the error that a failed command means; git does not always say that the disk is full."""
+        error = git_error(command, stderr)
+        if isinstance(error, GitFailed) and self.path.exists() and shutil.disk_usage(self.path).free < _FULL_BYTES:
+            return disk_full()
+        return error
 
 
 def _numstat(row: str) -> NumStat:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -34,18 +35,19 @@ class WorkspaceTree:
         """Return a file's bytes, or None when no regular file is there."""
         try:
             with self._folder_of(path, create=False) as (folder, name):
-                descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-                with os.fdopen(descriptor, "rb") as file:
-                    return file.read()
+                # Without O_NONBLOCK a named pipe would hold the server until someone writes into it.
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+                with os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as file:
+                    return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR):
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO):
                 return None
             raise
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file at once: readers see the old bytes or the new, never a part, and a full disk leaves the old."""
         with self._folder_of(path, create=True) as (folder, name):
-            temporary = f".{name[:80]}.{secrets.token_hex(4)}.tmp"
+            temporary = f".{secrets.token_hex(8)}.tmp"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             try:
                 with os.fdopen(os.open(temporary, flags, 0o644, dir_fd=folder), "wb") as file:
@@ -67,7 +69,7 @@ class WorkspaceTree:
     def _folder_of(self, path: str, *, create: bool) -> Iterator[tuple[int, str]]:
         """Open the folder of ``path`` one component at a time, so that no link leads outside."""
         parts = PurePosixPath(path).parts
-        if not parts or path.startswith("/") or any(part in ("..", ".") for part in parts):
+        if not parts or path.startswith("/") or "\0" in path or any(part in ("..", ".") for part in parts):
             raise UnsafePath(f"The path {path[:200]!r} leaves the project.")
         if create:
             self.create()

@@ -107,8 +107,8 @@ async function reload(
   }
   Notification.warning(
     studio.trans.__(
-      'The session of %1 changed on the server. Your unsaved edits are kept; saving will ask which version to keep.',
-      context.path
-    )
+      'This session changed on the server. The notebook keeps your unsaved edits; save it to merge them.'
+    ),
+    { autoClose: 10_000 }
   );
 }

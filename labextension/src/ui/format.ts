@@ -9,7 +9,7 @@ export function formatElapsed(ms: number): string {
 /** US dollars; small amounts keep the digits that tell them from nothing. */
 export function formatCost(dollars: number): string {
   const digits = dollars === 0 || dollars >= 0.01 ? 2 : 5;
-  return `US$ ${dollars.toFixed(digits)}`;
+  return `US$\u00a0${dollars.toFixed(digits)}`;
 }
 
 /** The start of a commit or digest, long enough to recognise it. */

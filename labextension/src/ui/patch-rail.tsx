@@ -7,6 +7,7 @@ import { isFinal } from '../model/steps';
 import { CommandIds } from '../tokens';
 import { Button, Chip, ErrorBox, Hash, modelName } from './common';
 import { useStudio } from './context';
+import { patchStatusName, runStatusName } from './status';
 
 interface IRailProps {
   model: PatchModel;
@@ -16,16 +17,6 @@ interface IRailProps {
 
 const TONES = { pending: 'warn', approved: 'info', rejected: 'bad', applied: 'good' } as const;
 
-function statusName(status: Patch['status'], trans: TranslationBundle): string {
-  const names = {
-    pending: trans.__('Waiting for review'),
-    approved: trans.__('Approved'),
-    rejected: trans.__('Rejected'),
-    applied: trans.__('Applied')
-  };
-  return names[status];
-}
-
 /** What the patch is, who vouches for it, and the decision. */
 export function PatchRail({ model, patch, preview }: IRailProps): React.JSX.Element {
   const { trans, commands } = useStudio();
@@ -33,7 +24,7 @@ export function PatchRail({ model, patch, preview }: IRailProps): React.JSX.Elem
     <aside className="devstudio-Rail" aria-label={trans.__('Review')}>
       <div className="devstudio-Row">
         <Chip tone={TONES[patch.status]} testid="patch-status" status={patch.status}>
-          {statusName(patch.status, trans)}
+          {patchStatusName(patch.status, trans)}
         </Chip>
         <Button
           label={trans.__('Open session')}
@@ -124,7 +115,7 @@ function RunNote({ model }: { model: PatchModel }): React.JSX.Element | null {
     <div className={failed ? 'devstudio-Note devstudio-mod-bad' : 'devstudio-Note'}>
       <p>
         {isFinal(run.status)
-          ? trans.__('Last run: %1. %2', run.status, run.reason ?? '')
+          ? trans.__('Last run: %1. %2', runStatusName(run.status, trans), run.reason ?? '')
           : trans.__('A run applies and tests this patch now.')}
       </p>
       <Button

@@ -1,6 +1,5 @@
 import { VDomRenderer } from '@jupyterlab/ui-components';
 import type { Run, TestOutcome } from '@renum/devstudio-api-client';
-import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { runIcon } from '../icons';
@@ -10,6 +9,7 @@ import { CommandIds, type IDevStudio } from '../tokens';
 import { Button, Chip, ErrorBox, Hash, Spinner } from './common';
 import { StudioProvider, useNow, useStudio } from './context';
 import { formatElapsed } from './format';
+import { runStatusName } from './status';
 
 /** A run: its live log, and its report when it has ended. */
 export class RunView extends VDomRenderer<RunModel> {
@@ -26,7 +26,7 @@ export class RunView extends VDomRenderer<RunModel> {
     this.node.tabIndex = -1;
     model.stateChanged.connect(() => {
       if (model.run !== null) {
-        this.title.label = studio.trans.__('Run: %1', statusName(model.run.status, studio.trans));
+        this.title.label = studio.trans.__('Run: %1', runStatusName(model.run.status, studio.trans));
         this.title.caption = model.run.reason ?? model.run.id;
       }
     }, this);
@@ -59,18 +59,6 @@ const TONES = {
   cancelled: 'warn',
   timeout: 'bad'
 } as const;
-
-function statusName(status: Run['status'], trans: TranslationBundle): string {
-  const names = {
-    pending: trans.__('waiting'),
-    running: trans.__('running'),
-    success: trans.__('passed'),
-    failed: trans.__('failed'),
-    cancelled: trans.__('cancelled'),
-    timeout: trans.__('timed out')
-  };
-  return names[status];
-}
 
 function RunBody({ model }: { model: RunModel }): React.JSX.Element {
   const { run } = model;
@@ -108,7 +96,7 @@ function RunHeader({ model, run }: { model: RunModel; run: Run }): React.JSX.Ele
       <div className="devstudio-Row">
         {model.active && <Spinner />}
         <Chip tone={TONES[run.status]} testid="run-status" status={run.status}>
-          {statusName(run.status, trans)}
+          {runStatusName(run.status, trans)}
         </Chip>
         {run.isolation !== null && (
           <Chip tone={run.isolation === 'process' ? 'warn' : 'neutral'} title={trans.__('What contained this run')} testid="run-isolation">

@@ -8,6 +8,7 @@ import { CommandIds } from '../tokens';
 import { Button, Chip, Empty, ErrorBox, Hash, UsageLine } from './common';
 import { useStudio } from './context';
 import { ProgressLine } from './progress';
+import { taskStatusName } from './status';
 
 /** The tasks in the document's order, each with what proves it and the button of its next step. */
 export function TasksBox({ model }: { model: SessionModel }): React.JSX.Element {
@@ -29,16 +30,6 @@ export function TasksBox({ model }: { model: SessionModel }): React.JSX.Element 
 }
 
 const TONES = { todo: 'neutral', in_progress: 'info', review: 'warn', done: 'good' } as const;
-
-function statusName(status: Task['status'], trans: TranslationBundle): string {
-  const names = {
-    todo: trans.__('To do'),
-    in_progress: trans.__('In progress'),
-    review: trans.__('Review'),
-    done: trans.__('Done')
-  };
-  return names[status];
-}
 
 function stepName(step: Step, trans: TranslationBundle): string {
   const names = {
@@ -65,7 +56,7 @@ function TaskItem({ model, task }: { model: SessionModel; task: Task }): React.J
           {task.optional && <span className="devstudio-Faint"> {trans.__('(optional)')}</span>}
         </span>
         <Chip tone={TONES[task.status]} testid="task-status" status={task.status}>
-          {statusName(task.status, trans)}
+          {taskStatusName(task.status, trans)}
         </Chip>
       </div>
       {task.status_reason !== '' && (

@@ -35,6 +35,7 @@ export type SessionUpdate = Schemas['SpecSessionUpdate'];
 export type Stage = Schemas['Stage'];
 export type Task = Schemas['TaskRead'];
 export type TaskList = Schemas['TaskList'];
+export type TaskStatus = Schemas['TaskStatus'];
 export type TestOutcome = Schemas['TestOutcome'];
 export type Usage = Schemas['UsageRead'];
 

@@ -1,0 +1,34 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { PatchStatus, RunStatus, TaskStatus } from '@renum/devstudio-api-client';
+
+export function taskStatusName(status: TaskStatus, trans: TranslationBundle): string {
+  const names = {
+    todo: trans.__('To do'),
+    in_progress: trans.__('In progress'),
+    review: trans.__('Review'),
+    done: trans.__('Done')
+  };
+  return names[status];
+}
+
+export function patchStatusName(status: PatchStatus, trans: TranslationBundle): string {
+  const names = {
+    pending: trans.__('Waiting for review'),
+    approved: trans.__('Approved'),
+    rejected: trans.__('Rejected'),
+    applied: trans.__('Applied')
+  };
+  return names[status];
+}
+
+export function runStatusName(status: RunStatus, trans: TranslationBundle): string {
+  const names = {
+    pending: trans.__('waiting'),
+    running: trans.__('running'),
+    success: trans.__('passed'),
+    failed: trans.__('failed'),
+    cancelled: trans.__('cancelled'),
+    timeout: trans.__('timed out')
+  };
+  return names[status];
+}

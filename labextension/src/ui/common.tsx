@@ -44,11 +44,12 @@ export function ErrorBox(props: { error: ProblemError; onRetry?: () => void }): 
   const { trans } = useStudio();
   const { error, onRetry } = props;
   const [copied, setCopied] = React.useState(false);
+  const [title, detail] = wordsOf(error, trans);
   const others = error.errors.map(({ loc, msg }) => `${loc.join('.')}: ${msg}`);
   return (
     <div className="devstudio-Error" role="alert" data-testid="error-box">
-      <strong>{titleOf(error, trans)}</strong>
-      {error.detail !== '' && <p>{error.detail}</p>}
+      <strong>{title}</strong>
+      {detail !== '' && <p>{detail}</p>}
       {others.length > 1 && (
         <ul>
           {others.map(text => (
@@ -74,10 +75,14 @@ export function ErrorBox(props: { error: ProblemError; onRetry?: () => void }): 
   );
 }
 
-function titleOf(error: ProblemError, trans: TranslationBundle): string {
+/** The title and cause to show; an unreachable server cannot explain itself. */
+function wordsOf(error: ProblemError, trans: TranslationBundle): [string, string] {
   return error.status === 0 && error.problem.type.endsWith('Unreachable')
-    ? trans.__('The server cannot be reached')
-    : error.title;
+    ? [
+        trans.__('The server cannot be reached'),
+        trans.__('Check that you are online and that the Jupyter server runs. What you typed is kept here.')
+      ]
+    : [error.title, error.detail];
 }
 
 /** Nothing is here yet, and the one thing to do about it. */

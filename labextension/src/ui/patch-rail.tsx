@@ -29,7 +29,7 @@ export function PatchRail({ model, patch, preview }: IRailProps): React.JSX.Elem
         <Button
           label={trans.__('Open session')}
           testid="open-session"
-          onClick={() => void commands.execute(CommandIds.openSession, { taskId: patch.task_id })}
+          onClick={() => void commands.execute(CommandIds.showTasks, { taskId: patch.task_id })}
         />
       </div>
       <p className="devstudio-Summary">{patch.summary}</p>

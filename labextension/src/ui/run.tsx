@@ -121,7 +121,7 @@ function RunHeader({ model, run }: { model: RunModel; run: Run }): React.JSX.Ele
           <Button
             label={trans.__('Open session')}
             testid="open-session"
-            onClick={() => void commands.execute(CommandIds.openSession, { taskId: run.task_id })}
+            onClick={() => void commands.execute(CommandIds.showTasks, { taskId: run.task_id })}
           />
         )}
         {run.patch_id !== null && (
@@ -231,7 +231,7 @@ function Tests({ tests }: { tests: readonly TestOutcome[] }): React.JSX.Element 
   const passed = tests.filter(test => test.outcome === 'passed').length;
   return (
     <section className="devstudio-Tests" aria-label={trans.__('Tests')} data-testid="run-tests">
-      <h3>{trans.__('%1 of %2 tests passed', passed, tests.length)}</h3>
+      <h3>{tests.length === 0 ? trans.__('Tests') : trans.__('%1 of %2 tests passed', passed, tests.length)}</h3>
       {tests.length === 0 && <p className="devstudio-Faint">{trans.__('The run reported no tests.')}</p>}
       {tests.length > 0 && (
         <table>

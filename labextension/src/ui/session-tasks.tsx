@@ -15,7 +15,7 @@ export function TasksBox({ model }: { model: SessionModel }): React.JSX.Element 
   const { trans } = useStudio();
   const tasks = model.tasks?.items ?? [];
   return (
-    <section className="devstudio-Box" aria-label={trans.__('Tasks')} data-testid="task-list">
+    <section className="devstudio-Box" aria-label={trans.__('Tasks')} data-testid="task-list" tabIndex={-1}>
       <h3>{trans.__('Tasks')}</h3>
       {tasks.length === 0 && model.tasks !== null && (
         <Empty text={trans.__('No tasks yet. Plan writes them from the requirements.')} />

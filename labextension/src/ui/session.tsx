@@ -46,12 +46,10 @@ export class SessionView extends VDomRenderer<SessionModel> {
     model.dispose();
   }
 
-  /** Bring a part of the view into sight and focus it. */
-  reveal(part: 'plan' | 'tasks'): void {
-    const testid = part === 'plan' ? 'plan-prompt' : 'task-list';
-    const node = this.node.querySelector<HTMLElement>(`[data-testid="${testid}"]`);
-    node?.scrollIntoView({ block: 'nearest' });
-    node?.focus();
+  /** Bring a part of the view into sight and focus it, as soon as the session is there. */
+  reveal(part: Part): void {
+    this.wanted = part;
+    this.update();
   }
 
   protected override onActivateRequest(): void {
@@ -72,20 +70,43 @@ export class SessionView extends VDomRenderer<SessionModel> {
             this.aiModel = id;
             this.update();
           }}
+          wanted={this.wanted}
+          onRevealed={() => {
+            this.wanted = null;
+          }}
         />
       </StudioProvider>
     );
   }
+
+  private wanted: Part | null = null;
 }
+
+/** A part of the view that a command leads to. */
+type Part = 'plan' | 'tasks';
+
+const FOCUS = { plan: 'plan-prompt', tasks: 'task-list' } as const;
 
 interface IBodyProps {
   model: SessionModel;
   editors: IEditorFactoryService;
   aiModel: string;
   onAiModel: (id: string) => void;
+  wanted: Part | null;
+  onRevealed: () => void;
 }
 
-function SessionBody({ model, editors, aiModel, onAiModel }: IBodyProps): React.JSX.Element {
+function SessionBody({ model, editors, aiModel, onAiModel, wanted, onRevealed }: IBodyProps): React.JSX.Element {
+  const body = React.useRef<HTMLDivElement>(null);
+  const loaded = model.session !== null;
+  React.useEffect(() => {
+    const node = wanted === null ? null : body.current?.querySelector<HTMLElement>(`[data-testid="${FOCUS[wanted]}"]`);
+    if (node != null) {
+      node.scrollIntoView({ block: wanted === 'tasks' ? 'start' : 'nearest' });
+      node.focus();
+      onRevealed();
+    }
+  }, [wanted, loaded, onRevealed]);
   const retry = (): void => void model.refresh();
   if (model.session === null) {
     return (
@@ -95,7 +116,7 @@ function SessionBody({ model, editors, aiModel, onAiModel }: IBodyProps): React.
     );
   }
   return (
-    <div className="devstudio-SessionBody" data-testid="session-view" data-session-id={model.id}>
+    <div ref={body} className="devstudio-SessionBody" data-testid="session-view" data-session-id={model.id}>
       <SessionHeader model={model} />
       {model.error !== null && <ErrorBox error={model.error} onRetry={retry} />}
       <div className="devstudio-Columns">

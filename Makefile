@@ -91,7 +91,6 @@ $(BUNDLE): $(STAMPS)/node $(LAB_SOURCES)
 $(STAMPS)/app: $(STAMPS)/build-tools $(BUNDLE) pyproject.toml
 	@echo "Setting up: DevStudio"
 	@$(PY) -m pip install --quiet --no-build-isolation --editable .
-	@$(PY) -m devstudio_server.serve --link-for-development
 	@touch $@
 
 $(STAMPS)/test: $(STAMPS)/app

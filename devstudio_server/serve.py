@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 import sys
@@ -14,13 +13,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 MAX_PORT = 65535
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main() -> int:
     """Check that the port is free, then become `jupyter lab`. Returns an exit code only when it does not."""
-    parser = argparse.ArgumentParser(prog="python -m devstudio_server.serve", description=__doc__)
-    parser.add_argument("--link-for-development", action="store_true", help="link what a wheel would install, and end")
-    if parser.parse_args(arguments).link_for_development:
-        link_for_development(Path(sys.prefix))
-        return 0
     port = os.environ.get("PORT", "8000")
     problem = port_problem(port)
     if problem:
@@ -52,20 +46,6 @@ def port_problem(port: str) -> str:
 def _root_flag() -> list[str]:
     """Jupyter refuses to run as root unless told; in a container or on a server, root is who one is."""
     return ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-
-
-def link_for_development(prefix: Path) -> None:
-    """Link the lab extension and Jupyter's configuration into ``prefix``, as a wheel would install them."""
-    links = {
-        prefix / "share/jupyter/labextensions/@renum/devstudio": CHECKOUT / "devstudio_server/labextension",
-        prefix / "etc/jupyter/jupyter_server_config.d/renum_devstudio.json": CHECKOUT
-        / "jupyter-config/jupyter_server_config.d/renum_devstudio.json",
-    }
-    for link, target in links.items():
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if link.is_symlink() or link.is_file():
-            link.unlink()
-        link.symlink_to(target)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,10 @@ _NO_TESTS = (
     "No tests were found, so nothing could prove the change. Add tests that pytest, `npm test`, `node --test` or "
     "`make test` finds."
 )
+_NO_REPORT = (
+    "The tests ended without a report that can be read, so nothing shows that they passed. Nothing was committed. "
+    "Does something in the code end the process, as `os._exit` does?"
+)
 _PYTEST_COLLECTED_NOTHING = 5
 
 
@@ -144,7 +148,7 @@ class SandboxRunner:
         if data is None:
             return None
         try:
-            return parse_junit(data)
+            return parse_junit(data, sandbox.workspace)
         except ReportInvalid as error:
             log.note(f"The test report cannot be read: {error}")
             return None
@@ -170,6 +174,8 @@ def _judge(done: Completed, report: TestReport | None, recipe: Recipe) -> Tested
         return TestedTree(
             _end_of(done, f"`{recipe.name}` ended with exit code {done.exit_code}; the log says why."), tests
         )
+    if recipe.junit_path is not None and report is None:
+        return TestedTree(RunEnd(RunStatus.FAILED, _NO_REPORT, done.exit_code))
     skipped = len(tests) - len(passed)
     counts = f"{len(passed)} tests passed" + (f", {skipped} skipped" if skipped else "")
     return TestedTree(RunEnd(RunStatus.SUCCESS, f"{counts}." if tests else "The tests passed.", 0), tests, proven)

@@ -6,7 +6,9 @@ crash sees whether the branch has it already, and commits once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TypeVar
 from uuid import UUID
 
@@ -18,7 +20,7 @@ from devstudio_server.execution.runner import SandboxRunner, TestedTree, TestJob
 from devstudio_server.execution.schemas import RunStatus
 from devstudio_server.execution.service import RunEnd
 from devstudio_server.jobs import JobContext
-from devstudio_server.kit.errors import AppError
+from devstudio_server.kit.errors import AppError, NotFound
 from devstudio_server.kit.logging import get_logger
 from devstudio_server.patches.errors import DigestMismatch
 from devstudio_server.patches.models import Approval, Patch
@@ -31,6 +33,7 @@ from devstudio_server.specs.schemas import TaskStatus
 _log = get_logger("patches")
 
 T = TypeVar("T")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class PatchApplication:
@@ -81,7 +84,8 @@ class PatchApplication:
         branch = run.branch or "main"
         if run.commit and repository.contains(branch, run.commit):
             log.note(f"The branch has commit {run.commit[:12]} of this run already.")
-            self._finish(_committed_before(run), run.commit, digests)
+            tested = _committed_before(run)
+            self._finish(tested, run.commit, tested.metrics.pop("proven", {}))
             return
         if not approvals:
             raise DigestMismatch("No approval names the bytes that this patch has now, so it was not applied.")
@@ -101,7 +105,7 @@ class PatchApplication:
         self._note(
             commit=commit,
             tests=[test.model_dump() for test in tested.tests],
-            metrics_json=tested.metrics | {"proven": sorted(tested.proven)},
+            metrics_json=tested.metrics | {"proven": {key: digests.get(key, "") for key in sorted(tested.proven)}},
         )
         if repository.head(branch) != head:
             raise BranchMoved(
@@ -128,25 +132,28 @@ class PatchApplication:
         """Write the run's end and all that follows from it in one transaction."""
         with self._context.units.begin(self._actor) as session:
             patches = PatchService(session, self._actor, self._context.ports)
+            if not patches.runs.finish(self._run_id, tested.end):
+                return
             run = patches.runs.get(self._run_id)
             metrics = tested.metrics or run.metrics_json
             fields: dict[str, object] = {"commit": commit, "metrics_json": metrics}
             if tested.tests:
                 fields["tests"] = [test.model_dump() for test in tested.tests]
             patches.runs.note(self._run_id, **fields)
-            if not patches.runs.finish(self._run_id, tested.end):
-                return
-            patch = patches.get(_required(run.patch_id))
-            if commit is None:
+            # A task, session or project that was removed meanwhile keeps no run from its end.
+            with suppress(NotFound):
+                patch = patches.get(_required(run.patch_id))
+                if commit is not None:
+                    self._record(patches, patch, commit, tested, digests or {})
+                    return
                 reason = f"The run did not pass: {tested.end.reason}"
                 patches.specs.record_progress(patch.task_id, TaskStatus.IN_PROGRESS, reason)
-                return
-            self._record(patches, patch, commit, tested, digests or {})
 
     def _record(
         self, patches: PatchService, patch: Patch, commit: str, tested: TestedTree, digests: dict[str, str]
     ) -> None:
         patches.mark_applied(patch, commit, self._run_id)
+        patches.specs.projects.check_out(patch.project_id, commit, [file["path"] for file in patch.files])
         task = patches.specs.get_task(patch.task_id)
         proven = {key: digests[key] for key in tested.proven if key in digests}
         missing = [key for key in task.criteria if key not in proven]
@@ -154,12 +161,12 @@ class PatchApplication:
         patches.specs.record_evidence(task.session_id, self._run_id, commit, proven)
         patches.specs.record_progress(patch.task_id, TaskStatus.IN_PROGRESS, reason)
         patches.specs.link_commit(task.id, commit, self._run_id)
-        patches.specs.projects.check_out(patch.project_id, commit, [file["path"] for file in patch.files])
 
 
 def commit_message(patch: Patch, task: Task, run_id: UUID, approvals: Sequence[Approval]) -> str:
     """Return the commit's message: what and why, and trailers that name the evidence."""
-    subject = " ".join((patch.summary or task.title).split())[:72]
+    title = _CONTROL.sub(" ", task.title)
+    subject = " ".join(_CONTROL.sub(" ", patch.summary or title).split())[:72]
     trailers = [
         f"DevStudio-Task: {task.key} {task.id}",
         f"DevStudio-Criteria: {', '.join(task.criteria) or 'none'}",
@@ -170,7 +177,7 @@ def commit_message(patch: Patch, task: Task, run_id: UUID, approvals: Sequence[A
             for row in approvals
         ),
     ]
-    return f"{subject}\n\nTask {task.key}: {task.title}\n\n" + "\n".join(trailers) + "\n"
+    return f"{subject}\n\nTask {task.key}: {title}\n\n" + "\n".join(trailers) + "\n"
 
 
 def _unless_cancelled(tested: TestedTree, *, cancelled: bool) -> TestedTree:

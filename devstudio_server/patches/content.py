@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ def check_files(files: Mapping[str, str | None], existing: Iterable[str]) -> Non
         raise UnsafePath(f"The change has {len(files)} files; at most {MAX_FILES} are taken.")
     for path, content in files.items():
         safe_path(path)
-        if content is not None and len(content.encode()) > MAX_FILE_BYTES:
+        if content is not None and len(_encoded(path, content)) > MAX_FILE_BYTES:
             raise UnsafePath(f"The file {path} has more than {MAX_FILE_BYTES} bytes.")
         if content is None and path not in present:
             raise UnsafePath(f"The file {path} is to be deleted, but the repository has no such file.")
@@ -54,18 +55,31 @@ def _check_collisions(written: set[str], kept: set[str]) -> None:
     everything = written | kept
     folded: dict[str, str] = {}
     for path in sorted(everything):
-        other = folded.setdefault(path.casefold(), path)
+        other = folded.setdefault(_folded(path), path)
         if other != path and (path in written or other in written):
             raise UnsafePath(
-                f"The paths {other} and {path} differ only in case, and some file systems take them for one."
+                f"The paths {other} and {path} differ only in case or in how accents are written, and some file "
+                "systems take them for one."
             )
     for path in written:
         parents = {path.rsplit("/", depth)[0] for depth in range(1, path.count("/") + 1)}
-        clash = parents & everything
+        clash = {folded[_folded(parent)] for parent in parents if _folded(parent) in folded}
         if clash:
             raise UnsafePath(f"The path {path} needs a folder where {min(clash)} is a file.")
-        if any(other.startswith(f"{path}/") for other in everything):
+        if any(other.startswith(f"{_folded(path)}/") for other in folded):
             raise UnsafePath(f"The path {path} is a folder already.")
+
+
+def _folded(path: str) -> str:
+    """Return what APFS, HFS+ and NTFS may compare: neither case nor the composition of accents counts."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+
+
+def _encoded(path: str, content: str) -> bytes:
+    try:
+        return content.encode()
+    except UnicodeEncodeError as error:
+        raise UnsafePath(f"The file {path} holds half a surrogate pair, which is no character.") from error
 
 
 def build_content(repository: GitRepository, base_tree: str, files: Mapping[str, str | None]) -> PatchContent:
@@ -75,7 +89,10 @@ def build_content(repository: GitRepository, base_tree: str, files: Mapping[str,
     result = repository.change(base_tree, written)
     if result == base_tree:
         raise EmptyPatch("The change leaves every file as it is.")
-    diff = repository.diff(base_tree, result).decode("utf-8")
+    try:
+        diff = repository.diff(base_tree, result).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UnsafePath("The change touches a text file that is not UTF-8. Convert that file first.") from error
     if len(diff.encode()) > MAX_PATCH_BYTES:
         raise UnsafePath(f"The patch has more than {MAX_PATCH_BYTES} bytes. Split the task.")
     return PatchContent(base_tree, result, diff, digest_of(diff), summarize(repository, base_tree, result))

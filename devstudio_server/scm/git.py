@@ -97,6 +97,7 @@ class GitRepository:
         """Tell whether git takes ``branch`` as the name of a branch."""
         return (
             not branch.startswith("-")
+            and "\0" not in branch
             and self._run("check-ref-format", "--branch", branch, check=False).returncode == 0
         )
 
@@ -177,7 +178,7 @@ class GitRepository:
     def commit(self, tree: str, parents: tuple[str, ...], message: str, author: Author) -> str:
         """Store a commit and return its id. No branch moves."""
         arguments = [item for parent in parents for item in ("-p", parent)]
-        return self._text("commit-tree", tree, *arguments, stdin=message.encode(), author=author)
+        return self._text("commit-tree", tree, *arguments, stdin=message.encode("utf-8", "replace"), author=author)
 
     def move_branch(self, branch: str, new: str, old: str | None) -> None:
         """Move ``branch`` from ``old`` to ``new`` at once; raises `BranchMoved` when it is no longer at ``old``."""

@@ -224,7 +224,7 @@ def test_unknown_branches_commits_and_objects(repository: GitRepository) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["", "-x", "--help", "a..b", "a b", "a~1", "a^", "a:b", "x.lock", "/x", "x/", "a\\b", "a//b", "@{-1}"]
+    "name", ["", "-x", "--help", "a..b", "a b", "a~1", "a^", "a:b", "x.lock", "/x", "x/", "a\\b", "a//b", "@{-1}", "a\0b"]
 )
 def test_names_that_are_no_branches(repository: GitRepository, name: str) -> None:
     assert not repository.is_branch_name(name)

@@ -1,0 +1,450 @@
+"""A run that applies a patch, end to end in a plain process: once, only when green, and always to an end."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from devstudio_sandbox import Backend, Sandbox, SandboxSpec, SandboxUnavailable
+from devstudio_sandbox.ports import BackendStatus
+from devstudio_sandbox.process_backend import ProcessBackend
+from devstudio_server.execution.models import Run
+from devstudio_server.execution.schemas import RunStatus
+from devstudio_server.patches.application import PatchApplication
+from devstudio_server.patches.jobs import apply_patch
+from devstudio_server.patches.schemas import PatchStatus
+from devstudio_server.scm.git import Author
+from devstudio_server.specs.schemas import SpecSessionRead, TaskStatus
+from support.domain_world import ADDER, REQUIREMENTS, TASKS, DomainWorld
+
+AUTHOR = Author("Someone", "someone@example.org")
+RED = {**ADDER, "adder.py": "def add(*numbers):\n    return 0\n"}
+
+
+class Watched:
+    """The plain process, told when a sandbox is opened: what happens in the middle of a run is done there."""
+
+    name = "process"
+
+    def __init__(self) -> None:
+        self._real = ProcessBackend()
+        self.opened = 0
+        self.then: Callable[[], None] = lambda: None
+
+    def status(self) -> BackendStatus:
+        return self._real.status()
+
+    def open(self, spec: SandboxSpec) -> Sandbox:
+        self.opened += 1
+        sandbox = self._real.open(spec)
+        try:
+            self.then()
+        except BaseException:
+            sandbox.close()
+            raise
+        return sandbox
+
+    def reap(self, keep: object = ()) -> int:
+        del keep
+        return 0
+
+
+@pytest.fixture
+def backend(domain: DomainWorld) -> Watched:
+    watched = Watched()
+    checked: Backend = watched
+    domain.backend = checked
+    return watched
+
+
+@pytest.fixture
+def session(domain: DomainWorld) -> SpecSessionRead:
+    return domain.session(requirements=REQUIREMENTS, tasks=TASKS)
+
+
+def approved(domain: DomainWorld, session: SpecSessionRead, files: dict[str, str] = ADDER) -> UUID:
+    patch_id = domain.patch(domain.tasks(session.id)[0].id, dict(files))
+    domain.approve(patch_id)
+    return patch_id
+
+
+def get(domain: DomainWorld, run_id: UUID) -> Run:
+    with domain.patches() as patches:
+        return patches.runs.get(run_id)
+
+
+def log(domain: DomainWorld, run_id: UUID) -> str:
+    return domain.logs.path(domain.actor.tenant_id, run_id).read_text()
+
+
+def head(domain: DomainWorld, session: SpecSessionRead) -> str:
+    found = domain.repository(session.project_id).head("main")
+    assert found is not None
+    return found
+
+
+def commits(domain: DomainWorld, session: SpecSessionRead) -> int:
+    path = domain.repository(session.project_id).path
+    done = subprocess.run(["git", "-C", path, "rev-list", "--count", "main"], check=True, capture_output=True)
+    return int(done.stdout)
+
+
+def status(domain: DomainWorld, patch_id: UUID) -> PatchStatus:
+    with domain.patches() as patches:
+        return patches.read(patch_id).status
+
+
+def move(domain: DomainWorld, session: SpecSessionRead, files: dict[str, bytes | None]) -> str:
+    """Commit ``files`` to main, as someone else does."""
+    repository = domain.repository(session.project_id)
+    before = head(domain, session)
+    commit = repository.commit(repository.change(repository.tree(before), files), (before,), "other", AUTHOR)
+    repository.move_branch("main", commit, before)
+    return commit
+
+
+def test_a_green_run_commits_once_and_proves_the_task(
+    domain: DomainWorld, session: SpecSessionRead, backend: Watched
+) -> None:
+    patch_id = approved(domain, session)
+    before = head(domain, session)
+    run_id = domain.apply(patch_id)
+    apply_patch(domain.job(), {"run_id": str(run_id)})
+    run = get(domain, run_id)
+    assert (run.status, run.reason, run.exit_code) == (RunStatus.SUCCESS, "2 tests passed.", 0)
+    assert run.commit == head(domain, session) != before
+    assert (run.isolation, run.started_at is not None, run.finished_at is not None) == ("process", True, True)
+    assert run.metrics_json is not None
+    assert set(run.metrics_json) == {"duration", "cpu", "memory", "log_bytes_dropped"}
+    assert [(test["name"], test["criteria"], test["file"]) for test in run.tests] == [
+        ("test_adds", ["1.1"], "test_adder.py"),
+        ("test_empty", ["1.2"], "test_adder.py"),
+    ]
+    task = domain.tasks(session.id)[0]
+    assert (task.status, task.evidence.commit if task.evidence else "") == (TaskStatus.DONE, run.commit)
+    assert task.links == [{"type": "commit", "commit": run.commit, "run_id": str(run_id)}]
+    assert status(domain, patch_id) is PatchStatus.APPLIED
+    assert domain.tree(session.project_id).read("adder.py") == ADDER["adder.py"].encode()
+    assert "Committed" in log(domain, run_id)
+    assert domain.control.active() == []
+    PatchApplication(domain.job(2), run_id).run()
+    assert (commits(domain, session), backend.opened) == (2, 1), "a job that is done twice has one effect"
+    assert get(domain, run_id).commit == run.commit
+
+
+def test_the_commit_says_what_why_and_who(domain: DomainWorld, session: SpecSessionRead) -> None:
+    task = domain.tasks(session.id)[0]
+    patch_id = domain.patch(task.id, dict(ADDER), summary="Add\nnumbers\x00 " + "x" * 100 + "\n\nDevStudio-Run: forged")
+    domain.approve(patch_id)
+    run_id = domain.apply(patch_id)
+    PatchApplication(domain.job(), run_id).run()
+    path = domain.repository(session.project_id).path
+    shown = subprocess.run(
+        ["git", "-C", path, "log", "-1", "--format=%an <%ae>%n%B", "main"], check=True, capture_output=True, text=True
+    ).stdout
+    author, subject, _, body, _, *trailers = shown.rstrip("\n").split("\n")
+    assert author == f"{domain.actor.name} <devstudio@localhost>"
+    assert (subject[:14], len(subject)) == ("Add numbers xx", 72)
+    assert body == "Task 1: Write the adder"
+    with domain.patches() as patches:
+        digest = patches.read(patch_id).digest
+    assert trailers == [
+        f"DevStudio-Task: 1 {task.id}",
+        "DevStudio-Criteria: 1.1, 1.2",
+        f"DevStudio-Run: {run_id}",
+        f"DevStudio-Patch: {patch_id} sha256:{digest}",
+        f"DevStudio-Approved-By: {domain.actor.user_id} (self-reviewed)",
+    ]
+
+
+def test_a_red_run_leaves_branch_tree_and_task(domain: DomainWorld, session: SpecSessionRead) -> None:
+    patch_id = approved(domain, session, RED)
+    before = head(domain, session)
+    run_id = domain.apply(patch_id)
+    PatchApplication(domain.job(), run_id).run()
+    run = get(domain, run_id)
+    assert (run.status, run.commit, run.exit_code) == (RunStatus.FAILED, None, 1)
+    assert run.reason == "1 of 2 tests failed; first: test_adds (test_adder.py:7). Nothing was committed."
+    assert head(domain, session) == before
+    assert domain.tree(session.project_id).read("adder.py") is None
+    task = domain.tasks(session.id)[0]
+    assert (task.status, task.evidence) == (TaskStatus.IN_PROGRESS, None)
+    assert run.reason in task.status_reason
+    assert status(domain, patch_id) is PatchStatus.APPROVED, "it may be applied again"
+
+
+def test_tests_that_end_the_process_prove_nothing(domain: DomainWorld, session: SpecSessionRead) -> None:
+    files = {**RED, "conftest.py": "import os\n\ndef pytest_runtest_setup(item):\n    os._exit(0)\n"}
+    run_id = domain.apply(approved(domain, session, files))
+    PatchApplication(domain.job(), run_id).run()
+    run = get(domain, run_id)
+    assert run.status == RunStatus.FAILED
+    assert "without a report" in str(run.reason)
+    assert commits(domain, session) == 1
+
+
+def test_criteria_that_no_passing_test_names_stay_open(domain: DomainWorld, session: SpecSessionRead) -> None:
+    files = {**ADDER, "test_adder.py": ADDER["test_adder.py"].replace('"1.2"', '"7.7"')}
+    run_id = domain.apply(approved(domain, session, files))
+    PatchApplication(domain.job(), run_id).run()
+    task = domain.tasks(session.id)[0]
+    assert get(domain, run_id).status == RunStatus.SUCCESS
+    assert (task.status, task.status_reason) == (
+        TaskStatus.IN_PROGRESS,
+        "Applied, but no passing test names 1.2.",
+    )
+
+
+def test_a_criterion_that_changed_during_the_run_is_not_proven(
+    domain: DomainWorld, session: SpecSessionRead, backend: Watched
+) -> None:
+    edited = session.documents.requirements.content.replace("add them", "multiply them")
+    backend.then = lambda: domain.write(session.id, requirements=edited) and None
+    PatchApplication(domain.job(), domain.apply(approved(domain, session))).run()
+    task = domain.tasks(session.id)[0]
+    assert task.status is not TaskStatus.DONE
+    assert task.evidence is not None
+    assert task.evidence.criteria == ["1.2"]
+
+
+def test_after_a_crash_between_branch_and_record_the_run_is_only_recorded(
+    domain: DomainWorld, session: SpecSessionRead, backend: Watched
+) -> None:
+    patch_id = approved(domain, session)
+    run_id = domain.apply(patch_id)
+    repository = domain.repository(session.project_id)
+    before = head(domain, session)
+    with domain.patches() as patches:
+        patch = patches.get(patch_id)
+        digests = patches.specs.criteria_digests(session.id)
+        commit = repository.commit(patch.result_tree, (before,), "as the run did", AUTHOR)
+        patches.runs.start(run_id)
+        patches.runs.note(run_id, commit=commit, metrics_json={"duration": 1.5, "proven": digests}, tests=[])
+    repository.move_branch("main", commit, before)
+    # The criterion is edited before the server is back: what was tested was the old text.
+    domain.write(session.id, requirements=REQUIREMENTS.replace("answer 0", "answer zero"))
+    PatchApplication(domain.job(2), run_id).run()
+    run = get(domain, run_id)
+    assert (run.status, run.commit, run.metrics_json) == (RunStatus.SUCCESS, commit, {"duration": 1.5})
+    assert (head(domain, session), backend.opened) == (commit, 0)
+    task = domain.tasks(session.id)[0]
+    assert task.evidence is not None
+    assert task.evidence.criteria == ["1.1"]
+    assert status(domain, patch_id) is PatchStatus.APPLIED
+    assert domain.tree(session.project_id).read("adder.py") == ADDER["adder.py"].encode()
+
+
+def test_after_a_crash_before_the_branch_moved_the_run_is_done_again(
+    domain: DomainWorld, session: SpecSessionRead, backend: Watched
+) -> None:
+    patch_id = approved(domain, session)
+    run_id = domain.apply(patch_id)
+    repository = domain.repository(session.project_id)
+    with domain.patches() as patches:
+        tree = patches.get(patch_id).result_tree
+        lost = repository.commit(tree, (head(domain, session),), "never reached", AUTHOR)
+        patches.runs.start(run_id)
+        patches.runs.note(run_id, commit=lost)
+    PatchApplication(domain.job(2), run_id).run()
+    run = get(domain, run_id)
+    assert (run.status, backend.opened, commits(domain, session)) == (RunStatus.SUCCESS, 1, 2)
+    assert run.commit == head(domain, session) != lost
+
+
+def test_a_branch_that_moves_during_the_test_is_left_alone(
+    domain: DomainWorld, session: SpecSessionRead, backend: Watched
+) -> None:
+    moved: list[str] = []
+    backend.then = lambda: moved.append(move(domain, session, {"other": b"1"}))
+    patch_id = approved(domain, session)
+    run_id = domain.apply(patch_id)
+    PatchApplication(domain.job(), run_id).run()
+    run = get(domain, run_id)
+    assert (run.status, run.commit, head(domain, session)) == (RunStatus.FAILED, None, moved[0])
+    assert "moved" in str(run.reason)
+    assert "Apply it again" in str(run.reason)
+    backend.then = lambda: None
+    PatchApplication(domain.job(), domain.apply(patch_id)).run()
+    assert commits(domain, session) == 3, "the patch fits the new head, so it is applied there"
+
+
+def test_a_patch_that_no_longer_fits_fails_clearly(domain: DomainWorld, session: SpecSessionRead) -> None:
+    patch_id = approved(domain, session)
+    moved = move(domain, session, {"adder.py": b"other\n"})
+    run_id = domain.apply(patch_id)
+    PatchApplication(domain.job(), run_id).run()
+    run = get(domain, run_id)
+    assert (run.status, head(domain, session)) == (RunStatus.FAILED, moved)
+    assert "adder.py" in str(run.reason)
+    assert "generate it again" in str(run.reason)
+
+
+def test_bytes_that_changed_after_the_approval_are_not_applied(domain: DomainWorld, session: SpecSessionRead) -> None:
+    patch_id = approved(domain, session)
+    run_id = domain.apply(patch_id)
+    with domain.patches() as patches:
+        patch = patches.get(patch_id)
+        patch.patch_content = patch.patch_content.replace("sum(numbers)", "evil(numbers)")
+    PatchApplication(domain.job(), run_id).run()
+    assert get(domain, run_id).status == RunStatus.FAILED
+    assert "No approval" in str(get(domain, run_id).reason)
+    assert commits(domain, session) == 1
+
+
+def test_a_run_cancelled_before_it_began_does_nothing(
+    domain: DomainWorld, session: SpecSessionRead, backend: Watched
+) -> None:
+    run_id = domain.apply(approved(domain, session))
+    with domain.patches() as patches:
+        patches.runs.cancel(run_id)
+    PatchApplication(domain.job(), run_id).run()
+    run = get(domain, run_id)
+    assert (run.status, run.reason) == (RunStatus.CANCELLED, "Cancelled before it began.")
+    assert (backend.opened, commits(domain, session)) == (0, 1)
+
+
+def test_a_run_cancelled_while_the_tests_run_commits_nothing(
+    domain: DomainWorld, session: SpecSessionRead, backend: Watched
+) -> None:
+    files = {
+        **ADDER,
+        "conftest.py": "import time\n\ndef pytest_sessionstart(session):\n    print('UP', flush=True)\n    time.sleep(60)\n",
+    }
+    run_id = domain.apply(approved(domain, session, files))
+    thread = threading.Thread(target=PatchApplication(domain.job(), run_id).run)
+    thread.start()
+    while "UP" not in (log(domain, run_id) if domain.logs.size(domain.actor.tenant_id, run_id) else ""):
+        assert thread.is_alive()
+        thread.join(0.02)
+    with domain.patches() as patches:
+        patches.runs.cancel(run_id)
+    thread.join(30)
+    assert not thread.is_alive()
+    run = get(domain, run_id)
+    assert (run.status, run.commit, commits(domain, session)) == (RunStatus.CANCELLED, None, 1)
+
+
+def test_a_cancel_while_the_sandbox_opens_is_seen(
+    domain: DomainWorld, session: SpecSessionRead, backend: Watched
+) -> None:
+    run_id = domain.apply(approved(domain, session))
+
+    def cancel() -> None:
+        with domain.patches() as patches:
+            patches.runs.cancel(run_id)
+
+    backend.then = cancel
+    PatchApplication(domain.job(), run_id).run()
+    assert get(domain, run_id).status == RunStatus.CANCELLED
+    assert commits(domain, session) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (SandboxUnavailable("no engine; start it"), "no engine; start it"),
+        (RuntimeError("secret detail"), "An internal error ended the run; nothing was committed."),
+        (OSError(28, "No space left on device"), "No space left on device while the run was under way"),
+    ],
+)
+def test_whatever_goes_wrong_the_run_ends_with_a_reason(
+    domain: DomainWorld, session: SpecSessionRead, backend: Watched, error: Exception, reason: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    backend.then = fail
+    patch_id = approved(domain, session)
+    run_id = domain.apply(patch_id)
+    PatchApplication(domain.job(), run_id).run()
+    run = get(domain, run_id)
+    assert run.status == RunStatus.FAILED
+    assert str(run.reason).startswith(reason)
+    assert "secret" not in str(run.reason)
+    assert (status(domain, patch_id), commits(domain, session)) == (PatchStatus.APPROVED, 1)
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+@pytest.mark.parametrize("what", ["task", "session", "project"])
+def test_a_run_ends_when_what_it_is_for_was_removed(
+    domain: DomainWorld, session: SpecSessionRead, backend: Watched, what: str, when: str
+) -> None:
+    def remove() -> None:
+        if what == "task":
+            domain.write(session.id, tasks="# Tasks\n- [ ] 2. Say thanks\n")
+        elif what == "session":
+            with domain.specs() as specs:
+                specs.delete(session.id, None)
+        else:
+            with domain.projects() as projects:
+                projects.delete(session.project_id, None)
+
+    run_id = domain.apply(approved(domain, session))
+    if when == "before":
+        remove()
+    else:
+        backend.then = remove
+    PatchApplication(domain.job(), run_id).run()
+    run = get(domain, run_id)
+    ended = (RunStatus(run.status), run.commit is not None)
+    assert ended == ((RunStatus.FAILED, False) if when == "before" else (RunStatus.SUCCESS, True))
+    assert commits(domain, session) == (1 if when == "before" else 2)
+
+
+@pytest.fixture
+def small_repositories(domain: DomainWorld) -> Iterator[Path]:
+    """Repositories on a file system of 2 MiB."""
+    root = domain.git.root
+    root.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", root], check=True)
+    yield root
+    subprocess.run(["umount", root], check=True)
+
+
+def test_a_full_disk_at_the_commit_fails_and_applies_nothing(
+    small_repositories: Path, domain: DomainWorld, backend: Watched
+) -> None:
+    session = domain.session(requirements=REQUIREMENTS, tasks=TASKS)
+    patch_id = approved(domain, session)
+    ballast = small_repositories / "ballast"
+
+    def fill() -> None:
+        with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+            while file.write(bytes(4096)):
+                pass
+
+    backend.then = fill
+    run_id = domain.apply(patch_id)
+    before = head(domain, session)
+    PatchApplication(domain.job(), run_id).run()
+    run = get(domain, run_id)
+    assert (run.status, run.commit, head(domain, session)) == (RunStatus.FAILED, None, before)
+    assert "disk" in str(run.reason)
+    assert "Free some space" in str(run.reason)
+    assert domain.tree(session.project_id).read("adder.py") is None
+    ballast.unlink()
+    backend.then = lambda: None
+    PatchApplication(domain.job(), domain.apply(patch_id)).run()
+    assert (commits(domain, session), domain.tasks(session.id)[0].status) == (2, TaskStatus.DONE)
+
+
+def test_files_that_cannot_be_shown_do_not_undo_a_commit(
+    domain: DomainWorld, session: SpecSessionRead, backend: Watched, tmp_path: Path
+) -> None:
+    root = domain.tree(session.project_id).root
+
+    def replace_tree() -> None:
+        root.rename(tmp_path / "moved")
+        root.write_text("a file where the tree was")
+
+    backend.then = replace_tree
+    run_id = domain.apply(approved(domain, session))
+    PatchApplication(domain.job(), run_id).run()
+    run = get(domain, run_id)
+    assert (run.status, run.commit) == (RunStatus.SUCCESS, head(domain, session))
+    assert domain.tasks(session.id)[0].status is TaskStatus.DONE

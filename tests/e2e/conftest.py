@@ -1,0 +1,54 @@
+"""A browser, and the studio of a fresh clone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from conftest import model_environment
+from support.checkout import MakeRun, clone
+from support.model_server import ModelServer
+
+CHROMIUM_FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+
+
+@pytest.fixture(scope="session")
+def fresh_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone that nothing was built in."""
+    return clone(tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.fixture(scope="session")
+def fresh_studio(fresh_checkout: Path, model_server: ModelServer) -> Iterator[MakeRun]:
+    """`make run` in the clone, with an empty HOME and both model protocols."""
+    with MakeRun(fresh_checkout, fresh_checkout.parent / "home", model_environment(model_server)) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(CHROMIUM_FLAGS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a new person, whose console must stay free of errors."""
+    context = browser.new_context(viewport={"width": 1600, "height": 1000}, locale="en-US")
+    opened = context.new_page()
+    opened.set_default_timeout(30_000)
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    context.close()
+    assert errors == []

@@ -1,0 +1,152 @@
+"""The whole main job by clicking in JupyterLab, from New project to a done task, in a fresh clone with an empty HOME."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from support.checkout import MakeRun
+from support.example_brain import EXAMPLES
+
+RUN_MS = 120_000
+
+
+class Person:
+    """What a person does in JupyterLab, and the screenshots of what they see."""
+
+    def __init__(self, page: Page, artifacts: Path, name: str) -> None:
+        self.page = page
+        self._artifacts = artifacts
+        self._name = name
+        self._shots = 0
+
+    def see(self, what: str) -> None:
+        """Keep a screenshot."""
+        self._shots += 1
+        self.page.screenshot(path=self._artifacts / f"{self._name}-{self._shots:02d}-{what}.png")
+
+    def open(self, url: str) -> None:
+        self.page.goto(url)
+        expect(self.page.locator(".jp-Launcher").first).to_be_visible(timeout=60_000)
+        self.see("launcher")
+
+    def new_project(self, name: str, kind: str, template: str) -> None:
+        self.page.locator(".jp-LauncherCard", has_text="New project").click()
+        self.page.get_by_test_id("field-name").fill(name)
+        self.page.get_by_test_id("field-description").fill("Made by a test that clicks.")
+        self.page.get_by_test_id("field-type").select_option(kind)
+        self.page.get_by_test_id("field-template").select_option(template)
+        self.see("new-project")
+        self.page.get_by_test_id("dialog-submit").click()
+        expect(self.page.get_by_test_id("dialog-submit")).to_be_hidden()
+        expect(self.page.get_by_test_id("project-item").filter(has_text=name).first).to_be_visible()
+
+    def new_session(self, project: str, title: str) -> None:
+        self.page.get_by_test_id("new-session").first.click()
+        field = self.page.get_by_test_id("field-project")
+        field.select_option(label=project)
+        self.page.get_by_test_id("field-title").fill(title)
+        self.see("new-session")
+        self.page.get_by_test_id("dialog-submit").click()
+        expect(self.page.get_by_test_id("session-view")).to_be_visible()
+        self.see("session")
+
+    def write_requirements(self, text: str) -> None:
+        self.page.get_by_test_id("doc-tab-requirements").click()
+        editor = self.page.get_by_test_id("doc-editor")
+        (editor.locator(".cm-content") if editor.locator(".cm-content").count() else editor).fill(text)
+        self.page.get_by_test_id("doc-save").click()
+        expect(self.page.get_by_test_id("phase-requirements")).to_contain_text("1")
+        self.see("requirements")
+
+    def plan(self, stage: str, model: str, prompt: str) -> None:
+        self.page.get_by_test_id("plan-stage").select_option(stage)
+        self.page.get_by_test_id("plan-model").select_option(model)
+        self.page.get_by_test_id("plan-prompt").fill(prompt)
+        self.page.get_by_test_id("plan-submit").click()
+        expect(self.page.get_by_test_id("plan-usage")).to_be_visible(timeout=RUN_MS)
+        expect(self.page.get_by_test_id("task-item").first).to_be_visible()
+        self.see("planned")
+
+    def finish_task(self, key: str) -> None:
+        """Generate, review, approve, apply and test one task, by the one button that is its next step."""
+        task = self.page.locator(f'[data-testid="task-item"][data-task-key="{key}"]')
+        button = task.get_by_test_id("task-primary")
+        expect(button).to_contain_text("Generate")
+        button.click()
+        expect(button).to_contain_text("Review", timeout=RUN_MS)
+        self.see(f"task-{key}-generated")
+        button.click()
+        expect(self.page.get_by_test_id("patch-view")).to_be_visible()
+        expect(self.page.get_by_test_id("patch-diff").locator(".cm-mergeView")).to_be_visible()
+        expect(self.page.get_by_test_id("patch-file").first).to_be_visible()
+        self.see(f"task-{key}-review")
+        self.page.get_by_test_id("patch-approve").click()
+        expect(self.page.get_by_test_id("patch-status")).to_contain_text("pproved")
+        expect(self.page.get_by_test_id("patch-approvals")).to_contain_text("elf-reviewed")
+        self.page.get_by_test_id("patch-apply").click()
+        expect(self.page.get_by_test_id("run-view")).to_be_visible()
+        expect(self.page.get_by_test_id("run-log")).to_contain_text("Applying the patch", timeout=RUN_MS)
+        expect(self.page.get_by_test_id("run-status")).to_contain_text("uccess", timeout=RUN_MS)
+        expect(self.page.get_by_test_id("run-log")).to_contain_text("Committed")
+        self.see(f"task-{key}-run")
+
+    def close_tabs_but_session(self, title: str) -> None:
+        """Close what was opened on the way, so that the session shows."""
+        for label in ("Patch", "Run"):
+            for tab in self.page.locator(".lm-TabBar-tab", has_text=label).all():
+                tab.locator(".lm-TabBar-tabCloseIcon").click()
+        self.page.locator(".lm-TabBar-tab", has_text=title).first.click()
+
+
+@pytest.mark.parametrize("provider", ["openai", "offline"])
+def test_a_person_brings_a_task_to_done(page: Page, fresh_studio: MakeRun, artifacts: Path, provider: str) -> None:
+    person = Person(page, artifacts, provider)
+    person.open(fresh_studio.lab_url)
+    expect(page.get_by_test_id("devstudio-panel")).to_be_attached()
+    name = "Semantic versions" if provider == "openai" else "Hello offline"
+    person.new_project(name, "integration", "python")
+    title = f"By hand with {provider}"
+    person.new_session(name, title)
+    models = fresh_studio.api.get("ai/models").expect(200)["items"]
+    model = next(item["id"] for item in models if item["provider"] == provider)
+    if provider == "openai":
+        person.write_requirements((EXAMPLES / "semver/requirements.md").read_text())
+        person.plan("tasks", model, "")
+    else:
+        person.plan("all", model, "A small tool that reads its settings.")
+        expect(page.get_by_test_id("plan-usage")).to_contain_text("ffline")
+    person.finish_task("1")
+    person.close_tabs_but_session(title)
+    task = page.locator('[data-testid="task-item"][data-task-key="1"]')
+    expect(task).to_have_attribute("data-task-status", "done")
+    expect(task.get_by_test_id("task-evidence")).to_be_visible()
+    person.see("done")
+    session = fresh_studio.api.get("spec-sessions", limit=1).expect(200)["items"][0]
+    tasks = fresh_studio.api.get(f"spec-sessions/{session['id']}/tasks").expect(200)["items"]
+    assert tasks[0]["status"] == "done"
+    assert tasks[0]["evidence"]["commit"]
+
+
+def test_the_notebook_is_saved_into_the_documents(page: Page, fresh_studio: MakeRun, artifacts: Path) -> None:
+    api = fresh_studio.api
+    session = api.session(api.project(name="Notebook project")["id"], title="Notebook session")
+    person = Person(page, artifacts, "notebook")
+    page.goto(f"{fresh_studio.url}/lab/tree/{session['notebook_path']}?token=test-token-7f3a&reset")
+    cell = page.locator(".jp-Notebook .jp-MarkdownCell").first
+    expect(cell).to_be_visible(timeout=60_000)
+    cell.dblclick()
+    content = cell.locator(".cm-content")
+    content.fill(
+        "# Requirements\n\n### Requirement 1: Hello\n#### Acceptance Criteria\n1. WHEN greeted THE SYSTEM SHALL answer\n"
+    )
+    with page.expect_response(lambda response: response.request.method == "PUT" and ".ipynb" in response.url) as saved:
+        page.keyboard.press("Control+S")
+    assert saved.value.status == 200
+    person.see("saved")
+    found = api.get(f"spec-sessions/{session['id']}").expect(200)["documents"]["requirements"]
+    assert "WHEN greeted THE SYSTEM SHALL answer <!-- id:" in found["content"]
+    criteria = api.get(f"spec-sessions/{session['id']}/tasks").expect(200)["criteria"]
+    assert [row["key"] for row in criteria] == ["1.1"]

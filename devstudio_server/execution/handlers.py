@@ -21,6 +21,8 @@ from devstudio_server.web.sse import ServerEvent
 
 operations = Operations("exec")
 
+MAX_OFFSET_DIGITS = 18
+
 
 def _service(call: Call) -> RunService:
     return _service_in(call, call.session)
@@ -56,7 +58,7 @@ async def stream_logs(
     """Send the log as it grows; each event's id is the offset after it, so a client resumes without a gap."""
     offset = query.offset
     if last_event_id is not None:
-        if not last_event_id.isdecimal():
+        if not last_event_id.isdecimal() or len(last_event_id) > MAX_OFFSET_DIGITS:
             message = "Last-Event-ID holds a byte offset of this log."
             raise Invalid(message, errors=[{"loc": ["header", "Last-Event-ID"], "msg": message}])
         offset = int(last_event_id)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 LOG_CAP_BYTES = 16 * 1024 * 1024
 """What one run may log. Beyond it a visible mark is written and the rest is counted, not kept."""
@@ -21,7 +23,8 @@ class LogStorage:
         self.root = root
         self.cap_bytes = cap_bytes
         self._lock = threading.Lock()
-        self._waiting: dict[UUID, set[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = {}
+        # Weak, so that an event nobody waits for any more is gone: a finished run never notifies.
+        self._waiting: dict[UUID, WeakKeyDictionary[asyncio.Event, asyncio.AbstractEventLoop]] = {}
 
     def path(self, tenant_id: UUID, run_id: UUID) -> Path:
         """Return where the log of a run is."""
@@ -38,6 +41,8 @@ class LogStorage:
         """Return up to ``limit`` bytes from ``offset``; none when nothing is there yet."""
         try:
             with self.path(tenant_id, run_id).open("rb") as file:
+                if offset >= os.fstat(file.fileno()).st_size:
+                    return b""  # offsets beyond what a file can have are no error either
                 file.seek(offset)
                 return file.read(limit)
         except FileNotFoundError:
@@ -51,14 +56,15 @@ class LogStorage:
         """Return an event that is set at the log's next growth. To be called on the event loop."""
         event = asyncio.Event()
         with self._lock:
-            self._waiting.setdefault(run_id, set()).add((asyncio.get_running_loop(), event))
+            self._waiting = {run: events for run, events in self._waiting.items() if events}
+            self._waiting.setdefault(run_id, WeakKeyDictionary())[event] = asyncio.get_running_loop()
         return event
 
     def notify(self, run_id: UUID) -> None:
         """Set the events of those who watch a run; from any thread."""
         with self._lock:
-            waiting = self._waiting.pop(run_id, set())
-        for loop, event in waiting:
+            waiting = list(self._waiting.pop(run_id, {}).items())
+        for event, loop in waiting:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
 

@@ -20,6 +20,8 @@ from devstudio_server.jobs import JobQueue
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.pagination import Page, page_of
 
+_LONGEST_CHARACTER = 4  # bytes of UTF-8; a shorter piece could hold no whole character, and reading would never go on
+
 
 @dataclass(frozen=True)
 class RunEnd:
@@ -112,7 +114,7 @@ class RunService:
         """Return a piece of a run's log; bytes that are not UTF-8 show as U+FFFD, offsets always count bytes."""
         run = self.get(run_id)  # before the bytes, so that a final status means that all of them are there
         status = RunStatus(run.status)
-        data = self._logs.read(run.tenant_id, run_id, offset, limit)
+        data = self._logs.read(run.tenant_id, run_id, offset, max(limit, _LONGEST_CHARACTER))
         at_end = offset + len(data) >= self._logs.size(run.tenant_id, run_id)
         if not (status.final and at_end):
             data = _whole_characters(data)

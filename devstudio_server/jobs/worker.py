@@ -83,10 +83,13 @@ class EmbeddedWorker:
             return None
 
     def _run(self, job: Job) -> None:
-        context = JobContext(self._actor_of(job), self._units, self._ports, job.attempts)
         try:
+            context = JobContext(self._actor_of(job), self._units, self._ports, job.attempts)
             self._handlers[job.kind](context, job.payload)
         except Exception as error:  # noqa: BLE001 - a job's failure is the job's, not the worker's
             _log.error("job_failed", job_id=str(job.id), kind=job.kind, exc_info=error)
-        with self._units.system() as session:
-            JobRepository(session).finish(job.id)
+        try:
+            with self._units.system() as session:
+                JobRepository(session).finish(job.id)
+        except Exception as error:  # noqa: BLE001 - the job runs again after the next start; the thread goes on
+            _log.error("job_finish_failed", job_id=str(job.id), exc_info=error)

@@ -16,6 +16,7 @@ from support.ai_world import (
     GOOD_PLAN,
     PRICE_INPUT,
     PRICE_OUTPUT,
+    MemoryReader,
     World,
     generation_conversation,
     plan_conversation,
@@ -121,6 +122,22 @@ def test_reading_is_bounded_in_count_and_bytes(world: World) -> None:
     assert "cut after 500 of 5000 bytes" in second
     assert "read all 1500 bytes" in third
     assert "used all 3 readings" in fourth
+
+
+class ObligingReader(MemoryReader):
+    """Reads whatever path it is given, listed or not."""
+
+    def read_file(self, path: str) -> str | None:
+        return f"the text of {path}"
+
+
+def test_only_listed_files_are_read_whatever_the_reader_would_do(world: World) -> None:
+    paths = ["../secret", "/etc/passwd", "app/../README.md", "readme.md", "README.md"]
+    read = Answer(calls=[Call("read_file", {"path": path}) for path in paths])
+    conversation = generation_conversation(reader=ObligingReader(FILES))
+    world.converse(world.gateway([read, GOOD_CHANGE]), conversation)
+    results = [turn.text for turn in world.requests[1].turns if turn.role == "tool"]
+    assert ["the text of" in text for text in results] == [False, False, False, False, True]
 
 
 def test_wrong_arguments_of_a_reading_are_an_error_result(world: World) -> None:

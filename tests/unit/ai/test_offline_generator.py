@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from devstudio_sandbox.junit import IN_NAME
+from devstudio_server.ai.offline import node_code
 from devstudio_server.ai.offline.generator import propose
 from devstudio_server.ai.offline.names import LABEL
 from devstudio_server.ai.subjects import CriterionText
@@ -189,6 +191,11 @@ def test_an_edited_criterion_of_the_skeleton_is_not_claimed() -> None:
     assert '@pytest.mark.criterion("1.2")' in tests
     assert '@pytest.mark.criterion("1.3")' not in tests
     assert "write this test: WHEN a client sends GET /health" in tests
+
+
+def test_a_list_in_a_criterion_does_not_name_another_criterion() -> None:
+    name = node_code._test("1.1", "return [1.5] and [2.1]", "").splitlines()[0]
+    assert IN_NAME.findall(name) == ["1.1"]
 
 
 def test_everything_is_labelled() -> None:

@@ -49,6 +49,9 @@ def build_notebook(
     notebook = existing if existing is not None else NotebookNode(cells=[], metadata=NotebookNode())
     notebook.cells = _with_foreign_cells(cells, existing.cells if existing is not None else [])
     notebook.nbformat, notebook.nbformat_minor = 4, 5
+    # A notebook of documents has no kernel; said so, no editor asks for one or marks it as changed.
+    notebook.metadata.setdefault("kernelspec", {"name": "", "display_name": ""})
+    notebook.metadata.setdefault("language_info", {"name": ""})
     notebook.metadata["devstudio"] = {"schema": SCHEMA, "session_id": str(session_id), "version": version}
     _make_ids_unique(notebook.cells)
     nbformat.validate(notebook)

@@ -41,6 +41,7 @@ from devstudio_server.web.sse import HEARTBEAT, HEARTBEAT_S, ServerEvent
 
 AUTH_RESOURCE = "devstudio"
 EVENT_STREAM = "text/event-stream"
+MAX_VERSION_DIGITS = 18
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -277,7 +278,7 @@ class OperationHandler(ProblemHandler):
         if value == "*":
             return None
         number = value.removeprefix("W/").strip('"')
-        if not number.isdecimal():
+        if not number.isdecimal() or len(number) > MAX_VERSION_DIGITS:
             message = 'If-Match holds the version that you read, as its ETag: a number in quotes, such as "3".'
             raise Invalid(message, errors=[{"loc": ["header", "If-Match"], "msg": message}])
         return int(number)
@@ -362,7 +363,7 @@ def _parse_json(raw: bytes) -> Any:
         message = "The body is empty; send a JSON object."
         raise Invalid(message, errors=[{"loc": ["body"], "msg": message}])
     try:
-        return json.loads(raw.decode("utf-8"))
+        data = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         message = f"The body is not UTF-8 (byte {error.start})."
         raise Invalid(message, errors=[{"loc": ["body"], "msg": message}]) from error
@@ -371,6 +372,26 @@ def _parse_json(raw: bytes) -> Any:
         raise Invalid(message, errors=[{"loc": ["body", error.lineno, error.colno], "msg": error.msg}]) from error
     except RecursionError as error:
         message = "The body is nested too deeply."
+        raise Invalid(message, errors=[{"loc": ["body"], "msg": message}]) from error
+    except ValueError as error:
+        message = f"The body is not JSON: {error}."
+        raise Invalid(message, errors=[{"loc": ["body"], "msg": message}]) from error
+    if b"\\ud" in raw.lower():
+        _refuse_halves(data)
+    return data
+
+
+def _refuse_constant(name: str) -> Any:
+    message = f"{name} is no number of JSON"
+    raise ValueError(message)
+
+
+def _refuse_halves(data: Any) -> None:
+    """Refuse half a surrogate pair: JSON can escape it, but no text that holds it can be stored or sent."""
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        message = "The body holds half a surrogate pair, such as `\\ud800`, which is no character."
         raise Invalid(message, errors=[{"loc": ["body"], "msg": message}]) from error
 
 

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from support.checkout import MakeRun
 from support.example_brain import EXAMPLES
+from support.studio import TOKEN
 
 RUN_MS = 120_000
 
@@ -102,7 +103,7 @@ class Person:
 @pytest.mark.parametrize("provider", ["openai", "offline"])
 def test_a_person_brings_a_task_to_done(page: Page, fresh_studio: MakeRun, artifacts: Path, provider: str) -> None:
     person = Person(page, artifacts, provider)
-    person.open(fresh_studio.lab_url)
+    person.open(f"{fresh_studio.url}/lab/workspaces/{provider}?token={TOKEN}")
     expect(page.get_by_test_id("devstudio-panel")).to_be_attached()
     name = "Semantic versions" if provider == "openai" else "Hello offline"
     person.new_project(name, "integration", "python")
@@ -132,7 +133,7 @@ def test_the_notebook_is_saved_into_the_documents(page: Page, fresh_studio: Make
     api = fresh_studio.api
     session = api.session(api.project(name="Notebook project")["id"], title="Notebook session")
     person = Person(page, artifacts, "notebook")
-    page.goto(f"{fresh_studio.url}/lab/tree/{session['notebook_path']}?token=test-token-7f3a&reset")
+    page.goto(f"{fresh_studio.url}/lab/workspaces/notebook/tree/{session['notebook_path']}?token={TOKEN}")
     cell = page.locator(".jp-Notebook .jp-MarkdownCell").first
     expect(cell).to_be_visible(timeout=60_000)
     cell.dblclick()

@@ -45,7 +45,6 @@ class MakeRun:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = Api(self.url)
-        self.lab_url = f"{self.url}/lab?token={TOKEN}"
         self._env = clean_environment(home, JUPYTER_TOKEN=TOKEN, PORT=str(self.port), **dict(env or {}))
         self._lines: list[str] = []
         self.started_s = 0.0

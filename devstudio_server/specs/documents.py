@@ -49,6 +49,7 @@ class DocumentStore:
             spec = Spec(session_id=session.id, type=kind, content=content, version=version)
             spec.created_by, spec.session_version = self._actor.user_id, session.version + 1
             self._specs.add_document(spec)
+            session.document_versions = session.document_versions | {kind.value: version}
             changed.append(kind)
         self._specs.flush()
         return changed

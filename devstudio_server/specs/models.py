@@ -31,6 +31,7 @@ class SpecSession(VersionedRow):
     completed_at: Mapped[datetime | None]
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     slug: Mapped[str] = mapped_column(String(80))
+    document_versions: Mapped[dict[str, Any]] = mapped_column(default=dict)
     deleted: Mapped[bool] = mapped_column(Boolean, default=False)
 
     @property

@@ -112,7 +112,7 @@ class LintWarning(Shape):
 
 
 class SpecSessionSummary(Shape):
-    """A session without its texts."""
+    """A session without its texts. ``document_versions`` has the version of each document that was written."""
 
     id: UUID
     project_id: UUID
@@ -127,6 +127,7 @@ class SpecSessionSummary(Shape):
     source_module: str
     metadata: dict[str, Any] = Field(validation_alias=AliasChoices("metadata_", "metadata"))
     slug: str
+    document_versions: dict[DocumentType, int]
     notebook_path: str
 
 

@@ -62,6 +62,7 @@ def save_notebook(studio: Studio, session: dict[str, Any], content: Any) -> Any:
 
 def test_a_new_session_has_three_empty_documents_and_files(api: Api, studio: Studio, session: dict[str, Any]) -> None:
     assert session["documents"] == {name: {"content": "", "version": 0} for name in ("requirements", "design", "tasks")}
+    assert session["document_versions"] == {}
     assert session["status"] == "draft"
     assert session["version"] == 1
     assert session["notebook_path"].endswith("/.devstudio/specs/soma-cia/soma-cia.ipynb")
@@ -79,6 +80,7 @@ def test_documents_get_ids_versions_criteria_and_tasks(api: Api, studio: Studio,
     assert changed["documents"]["design"]["version"] == 0
     assert len(_IDS.findall(requirements["content"])) == 5
     assert _IDS.sub("", requirements["content"]) == REQUIREMENTS
+    assert changed["document_versions"] == {"requirements": 1, "tasks": 1}
     assert changed["status"] == "active"
     assert file(studio, session, "requirements.md") == requirements["content"]
 

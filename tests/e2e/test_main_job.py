@@ -1,4 +1,4 @@
-"""The whole main job by clicking in JupyterLab, from New project to a done task, in a fresh clone with an empty HOME."""
+"""The main job by clicking in JupyterLab, from New project to a done task, in a fresh clone with an empty HOME."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_the_notebook_is_saved_into_the_documents(page: Page, fresh_studio: Make
     cell.dblclick()
     content = cell.locator(".cm-content")
     content.fill(
-        "# Requirements\n\n### Requirement 1: Hello\n#### Acceptance Criteria\n1. WHEN greeted THE SYSTEM SHALL answer\n"
+        "# Requirements\n\n### Requirement 1: Hi\n#### Acceptance Criteria\n1. WHEN greeted THE SYSTEM SHALL answer\n"
     )
     with page.expect_response(lambda response: response.request.method == "PUT" and ".ipynb" in response.url) as saved:
         page.keyboard.press("Control+S")

@@ -1369,6 +1369,10 @@ export interface components {
             };
             /** Slug */
             slug: string;
+            /** Document Versions */
+            document_versions: {
+                [key: string]: number;
+            };
             /** Notebook Path */
             notebook_path: string;
             documents: components["schemas"]["Documents"];
@@ -1377,7 +1381,7 @@ export interface components {
         };
         /**
          * SpecSessionSummary
-         * @description A session without its texts.
+         * @description A session without its texts. ``document_versions`` has the version of each document that was written.
          */
         SpecSessionSummary: {
             /**
@@ -1422,6 +1426,10 @@ export interface components {
             };
             /** Slug */
             slug: string;
+            /** Document Versions */
+            document_versions: {
+                [key: string]: number;
+            };
             /** Notebook Path */
             notebook_path: string;
         };
@@ -1468,7 +1476,7 @@ export interface components {
         };
         /**
          * TaskRead
-         * @description A task of a session; ``criteria`` are the keys that it names, ``status_reason`` says what keeps it from ``done``.
+         * @description A task of a session; ``criteria`` are the keys it names, ``status_reason`` says what keeps it from ``done``.
          */
         TaskRead: {
             /**

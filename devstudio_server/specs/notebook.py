@@ -59,7 +59,7 @@ def build_notebook(
 
 
 def _make_ids_unique(cells: list[NotebookNode]) -> None:
-    """Tell cells that share an id apart by numbers: blocks of two documents may have one id, and a person's cell any."""
+    """Tell cells that share an id apart by numbers: two blocks may have one id, and a person's cell any."""
     taken: set[str] = set()
     for position, cell in enumerate(cells):
         wanted = str(cell.get("id") or f"cell-{position}")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from devstudio_sandbox import Backend, Language, Limits, Sandbox
 from devstudio_sandbox.bubblewrap_backend import BubblewrapBackend
 from devstudio_sandbox.docker_backend import DockerBackend

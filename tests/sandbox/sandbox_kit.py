@@ -8,6 +8,7 @@ from typing import Protocol
 from uuid import UUID, uuid4
 
 import docker
+
 from devstudio_sandbox import Command, Completed, Language, Limits, Sandbox, SandboxSpec, Stream
 from devstudio_sandbox.docker_backend import LABEL_RUN
 from devstudio_sandbox.host import run_of

@@ -7,11 +7,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sandbox_kit import TENANT, python, run, spec
+
 from devstudio_sandbox import Limits, Sandbox
 from devstudio_sandbox.bubblewrap_backend import BubblewrapBackend, is_toolchain
 from devstudio_sandbox.host import run_of
 from devstudio_sandbox.identity import tenant_uid
-from sandbox_kit import TENANT, python, run, spec
 
 MIB = 1024 * 1024
 

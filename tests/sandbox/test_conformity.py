@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
+from sandbox_kit import OUTLIVER, Output, alive, present_runs, python, run, spec
+
 from devstudio_sandbox import (
     ArchiveEntry,
     ArtifactTooLarge,
@@ -23,7 +25,6 @@ from devstudio_sandbox import (
     WorkspaceRejected,
     pack,
 )
-from sandbox_kit import OUTLIVER, Output, alive, present_runs, python, run, spec
 
 BIG = 5 * 1024 * 1024
 
@@ -141,7 +142,7 @@ def test_output_of_5_mb_that_is_no_text_arrives_intact(sandbox: Sandbox) -> None
     script = f"import os,random; out=os.fdopen(1,'wb'); out.write(random.Random(7).randbytes({BIG}))"
     done, output = python(sandbox, script)
     assert done.exit_code == 0
-    assert hashlib.sha256(output.stdout).digest() == hashlib.sha256(random.Random(7).randbytes(BIG)).digest()  # noqa: S311 - any bytes do
+    assert hashlib.sha256(output.stdout).digest() == hashlib.sha256(random.Random(7).randbytes(BIG)).digest()
 
 
 def test_a_slow_reader_loses_nothing(sandbox: Sandbox) -> None:

@@ -1,6 +1,7 @@
 """The images: built, kept when they are up to date, and refused with a reason."""
 
 import pytest
+
 from devstudio_sandbox.docker_backend import DockerBackend
 from devstudio_sandbox.images.__main__ import main
 from devstudio_sandbox.images.build import recipe_digest

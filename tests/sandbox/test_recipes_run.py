@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from devstudio_sandbox import ArchiveEntry, Backend, Completed, Recipe, TestReport, detect, pack, parse_junit
 from sandbox_kit import Output, spec
+
+from devstudio_sandbox import ArchiveEntry, Backend, Completed, Recipe, TestReport, detect, pack, parse_junit
 
 PYTHON = {
     "src/calc/__init__.py": "def add(a, b):\n    return a + b\n",

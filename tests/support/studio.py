@@ -183,14 +183,15 @@ class Studio:
         paths = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "sandbox")])
         return kept | own | {"PORT": str(self.port), "PYTHONPATH": paths} | self._env
 
+    def command(self) -> list[str]:
+        """Return the command of the process."""
+        config = f"--config={CHECKOUT / 'jupyter_config.py'}"
+        return [sys.executable, "-m", "jupyterlab", config, "--allow-root", *self._arguments]
+
     def start(self) -> None:
         """Start the process."""
-        command = [
-            *(sys.executable, "-m", "jupyterlab", f"--config={CHECKOUT / 'jupyter_config.py'}"),
-            *("--allow-root", f"--ServerApp.port={self.port}", *self._arguments),
-        ]
         self.process = subprocess.Popen(
-            command, env=self.environment(), cwd="/", text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            self.command(), env=self.environment(), cwd="/", text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

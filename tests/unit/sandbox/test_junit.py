@@ -3,10 +3,11 @@
 import time
 
 import pytest
-from devstudio_sandbox import ReportInvalid, TestReport, TestResult, parse_junit
-from devstudio_sandbox.junit import MAX_REPORT_BYTES, Outcome
 from hypothesis import given
 from hypothesis import strategies as st
+
+from devstudio_sandbox import ReportInvalid, TestReport, TestResult, parse_junit
+from devstudio_sandbox.junit import MAX_REPORT_BYTES, Outcome
 
 
 def one(case: str, suite: str = "pytest", workspace: str = "") -> TestResult:
@@ -75,8 +76,9 @@ def test_criteria_are_read_from_properties_and_names(suite: str, case: str, crit
 
 
 def test_criteria_are_inherited_from_every_suite_around() -> None:
-    data = b"<testsuite name='[1.1]'><testsuite name='x'><testsuite name='[1.2]'><testcase name='a'/></testsuite></testsuite>"
-    (test,) = parse_junit(data + b"</testsuite>").tests
+    inner = b"<testsuite name='[1.2]'><testcase name='a'/></testsuite>"
+    data = b"<testsuite name='[1.1]'><testsuite name='x'>" + inner + b"</testsuite></testsuite>"
+    (test,) = parse_junit(data).tests
     assert test.criteria == ("1.1", "1.2")
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from devstudio_sandbox import parse_junit
 from devstudio_sandbox.host import PLUGIN, PLUGIN_NAME
 

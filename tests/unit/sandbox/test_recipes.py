@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from devstudio_sandbox import Recipe, detect
 
 

@@ -1,5 +1,6 @@
 """The supervisor alone, as a child process, spoken to in raw frames: what the host's own code would never send."""
 
+import ast
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from devstudio_sandbox.host import PACKAGE, SUPERVISOR
 from devstudio_sandbox.supervisor import BOOT, wire
 
@@ -176,8 +178,6 @@ def test_zombies_are_collected(raw: Raw) -> None:
 
 def test_it_needs_nothing_but_an_old_standard_library() -> None:
     """The images' Python is not ours: every import must be of the standard library, or of the package itself."""
-    import ast
-
     for module in SUPERVISOR.glob("*.py"):
         tree = ast.parse(module.read_text(), feature_version=(3, 9))
         for node in ast.walk(tree):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.checkout import clone
 from support.example_brain import ExamplesBrain
 from support.model_server import ModelServer
 from support.studio import Api, Studio
@@ -43,6 +44,12 @@ def studio(tmp_path_factory: pytest.TempPathFactory, model_server: ModelServer) 
     folder = tmp_path_factory.mktemp("studio")
     with Studio(folder / "data", model_environment(model_server)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def fresh_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone that nothing was built in, until the first `make run` of the session sets it up."""
+    return clone(tmp_path_factory.mktemp("fresh"))
 
 
 @pytest.fixture

@@ -10,19 +10,13 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from conftest import model_environment
-from support.checkout import MakeRun, clone
+from support.checkout import MakeRun
 from support.model_server import ModelServer
 
 CHROMIUM_FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 )
-
-
-@pytest.fixture(scope="session")
-def fresh_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone that nothing was built in."""
-    return clone(tmp_path_factory.mktemp("fresh"))
 
 
 @pytest.fixture(scope="session")

@@ -47,8 +47,9 @@ build: $(STAMPS)/check ## Build the wheel and the sdist into dist/
 sandbox-image: $(STAMPS)/app ## Build the sandbox images (BASE_IMAGE=… to start from an image of yours)
 	$(PY) -m devstudio_sandbox.images build all $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE))
 
-openapi: $(STAMPS)/app ## Write openapi.yaml and the typed client anew
+openapi: $(STAMPS)/app ## Write openapi.yaml, the typed client and the table of settings anew
 	$(PY) -m devstudio_server.openapi > openapi.yaml
+	$(PY) -m devstudio_server.reference docs/configuration.md
 	npm --prefix labextension run --silent generate
 
 bench: $(STAMPS)/test ## Run the benchmarks beside their peers and print the ratios

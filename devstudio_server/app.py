@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Bool, Enum, Int, Unicode, default
+from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
 from devstudio_sandbox import Preference, choose_backend
 from devstudio_server._version import __version__
@@ -20,8 +21,8 @@ from devstudio_server.db import Units, create_engine
 from devstudio_server.db.migrate import migrate
 from devstudio_server.execution.backend import BackendChoice
 from devstudio_server.execution.control import RunControl
-from devstudio_server.execution.logs import LogStorage
-from devstudio_server.execution.runner import SandboxRunner
+from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
+from devstudio_server.execution.runner import DEADLINE_S, SandboxRunner
 from devstudio_server.jobs import EmbeddedWorker, JobQueue
 from devstudio_server.jupyter.contents import pre_save_hook
 from devstudio_server.kit.logging import configure_logging, get_logger
@@ -64,7 +65,36 @@ class DevStudioApp(ExtensionApp):
     docker_host = Unicode("", help="URL of the Docker engine. Default: $DOCKER_HOST, else the local socket.").tag(
         config=True
     )
-    default_model = Unicode("", help="Id of the model that is used when a request names none.").tag(config=True)
+    run_timeout_s = Float(DEADLINE_S, min=1, help="Longest that one run's tests may take, in seconds.").tag(config=True)
+    run_log_bytes = Int(LOG_CAP_BYTES, min=1024, help="What one run may log, in bytes; the rest is cut, visibly.").tag(
+        config=True
+    )
+    default_model = Unicode(
+        "", help="Id of the model that is used when a request names none. Default: $DEVSTUDIO_DEFAULT_MODEL."
+    ).tag(config=True)
+    openai_api_key = Unicode("", help="Key of OpenAI or of a compatible server. Default: $OPENAI_API_KEY.").tag(
+        config=True
+    )
+    openai_base_url = Unicode("", help="URL of a compatible server. Default: $OPENAI_BASE_URL.").tag(config=True)
+    openai_models = List(
+        Unicode(), help="Names of the models that are offered. Default: $DEVSTUDIO_OPENAI_MODELS, else a built-in list."
+    ).tag(config=True)
+    anthropic_api_key = Unicode("", help="Key of Anthropic. Default: $ANTHROPIC_API_KEY.").tag(config=True)
+    anthropic_base_url = Unicode("", help="URL of a compatible server. Default: $ANTHROPIC_BASE_URL.").tag(config=True)
+    anthropic_models = List(
+        Unicode(),
+        help="Names of the models that are offered. Default: $DEVSTUDIO_ANTHROPIC_MODELS, else a built-in list.",
+    ).tag(config=True)
+    model_max_tokens = Int(0, min=0, help="Tokens in one reply. Default: $DEVSTUDIO_MODEL_MAX_TOKENS, else 16000.").tag(
+        config=True
+    )
+    model_timeout_s = Float(
+        0, min=0, help="Seconds that one call of a model may take. Default: $DEVSTUDIO_MODEL_TIMEOUT_S, else 300."
+    ).tag(config=True)
+    model_prices = Dict(
+        help="Prices by model id, US dollars per million tokens: {'openai/x': {'input': 1.0, 'output': 4.0}}. "
+        "Default: $DEVSTUDIO_MODEL_PRICES, else the known prices."
+    ).tag(config=True)
     worker_threads = Int(2, min=1, help="Runs that this server does at the same time.").tag(config=True)
     web_threads = Int(8, min=1, help="Requests that this server works on at the same time.").tag(config=True)
 
@@ -102,15 +132,27 @@ class DevStudioApp(ExtensionApp):
         )
         self.ports.provide(GitStorage, GitStorage(folder.repositories))
         self.ports.provide(WorkspaceStorage, WorkspaceStorage(folder.workspaces))
-        self.ports.provide(LogStorage, LogStorage(folder.logs))
+        self.ports.provide(LogStorage, LogStorage(folder.logs, self.run_log_bytes))
         self.ports.provide(RunControl, control)
-        self.ports.provide(SandboxRunner, SandboxRunner(self.backend, control))
+        self.ports.provide(SandboxRunner, SandboxRunner(self.backend, control, self.run_timeout_s))
         self.ports.provide(Gateway, Gateway(self._gateway_settings()))
         self.ports.get(WorkspaceStorage).tenant_root(LOCAL_TENANT_ID).mkdir(parents=True, exist_ok=True)
 
     def _gateway_settings(self) -> GatewaySettings:
-        overrides = {"DEVSTUDIO_DEFAULT_MODEL": self.default_model} if self.default_model else {}
-        return GatewaySettings.from_environment(os.environ | overrides)
+        """Read the environment; a trait that is set comes before its variable."""
+        traits = {
+            "DEVSTUDIO_DEFAULT_MODEL": self.default_model,
+            "OPENAI_API_KEY": self.openai_api_key,
+            "OPENAI_BASE_URL": self.openai_base_url,
+            "DEVSTUDIO_OPENAI_MODELS": ",".join(self.openai_models),
+            "ANTHROPIC_API_KEY": self.anthropic_api_key,
+            "ANTHROPIC_BASE_URL": self.anthropic_base_url,
+            "DEVSTUDIO_ANTHROPIC_MODELS": ",".join(self.anthropic_models),
+            "DEVSTUDIO_MODEL_MAX_TOKENS": str(self.model_max_tokens or ""),
+            "DEVSTUDIO_MODEL_TIMEOUT_S": str(self.model_timeout_s or ""),
+            "DEVSTUDIO_MODEL_PRICES": json.dumps(self.model_prices) if self.model_prices else "",
+        }
+        return GatewaySettings.from_environment(os.environ | {name: value for name, value in traits.items() if value})
 
     def _start_worker(self, folder: DataFolder) -> None:
         self.worker = EmbeddedWorker(
@@ -161,6 +203,7 @@ class DevStudioApp(ExtensionApp):
     async def stop_extension(self) -> None:
         """Stop the worker and close the database. A run under way is done again after the next start."""
         self.worker.stop()
+        self.ports.get(Gateway).close()
         self.executor.shutdown(wait=False, cancel_futures=True)
         self.units.engine.dispose()
 

@@ -76,8 +76,10 @@ class TestJob:
 class SandboxRunner:
     """Runs tests in sandboxes of one backend."""
 
-    def __init__(self, backend: Callable[[], Backend], control: RunControl) -> None:
+    def __init__(self, backend: Callable[[], Backend], control: RunControl, deadline_s: float = DEADLINE_S) -> None:
         """Open sandboxes by ``backend()``, and make them reachable through ``control``."""
+        self.deadline_s = deadline_s
+        """How long this server lets tests run, in seconds."""
         self._backend = backend
         self._control = control
 

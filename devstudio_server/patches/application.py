@@ -93,8 +93,9 @@ class PatchApplication:
         base = repository.tree(head)
         diff = patch.patch_content.encode()
         result = repository.apply(base, diff)
-        job = TestJob(self._run_id, self._actor.tenant_id, repository, base, diff, result)
-        tested = self._context.ports.get(SandboxRunner).test(job, log, self._opened)
+        runner = self._context.ports.get(SandboxRunner)
+        job = TestJob(self._run_id, self._actor.tenant_id, repository, base, diff, result, runner.deadline_s)
+        tested = runner.test(job, log, self._opened)
         if tested.end.status is not RunStatus.SUCCESS or self._cancelled():
             self._finish(_unless_cancelled(tested, cancelled=self._cancelled()))
             return

@@ -11,7 +11,7 @@ from typing import Any, cast
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
-from devstudio_sandbox import Preference, choose_backend
+from devstudio_sandbox import Preference, SandboxError, choose_backend
 from devstudio_server._version import __version__
 from devstudio_server.admin.health import HealthService
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
@@ -23,6 +23,7 @@ from devstudio_server.execution.backend import BackendChoice
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
 from devstudio_server.execution.runner import DEADLINE_S, SandboxRunner
+from devstudio_server.execution.service import interrupted_runs
 from devstudio_server.jobs import EmbeddedWorker, JobQueue
 from devstudio_server.jupyter.contents import pre_save_hook
 from devstudio_server.kit.logging import configure_logging, get_logger
@@ -174,7 +175,20 @@ class DevStudioApp(ExtensionApp):
                 version=__version__,
             ),
         )
+        self._remove_leftovers()
         self.worker.start()
+
+    def _remove_leftovers(self) -> None:
+        """Remove the sandboxes of runs that an earlier life of this server did not end; the worker does them again."""
+        runs = interrupted_runs(self.units)
+        if not runs:
+            return
+        try:
+            removed = self.backend().reap(only=runs)
+        except SandboxError as error:
+            _log.warning("leftovers_not_removed", reason=str(error))
+        else:
+            _log.info("leftovers_removed", runs=len(runs), sandboxes=removed)
 
     def _follow_notebooks(self) -> None:
         """Let a save of a session's notebook update its documents, and say so when Jupyter cannot see the trees."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from devstudio_server.execution.models import Run
+from devstudio_server.execution.schemas import RunStatus
 from devstudio_server.kit.pagination import PageRequest
 
 
@@ -37,6 +39,10 @@ class RunRepository:
         if page.after is not None:
             query = query.where(Run.id < page.after)
         return self._session.scalars(query.order_by(Run.id.desc()).limit(page.limit + 1)).all()
+
+    def running(self) -> builtins.list[UUID]:
+        """Return the ids of all runs that a worker has begun and not ended."""
+        return [*self._session.scalars(select(Run.id).where(Run.status == RunStatus.RUNNING))]
 
     def add(self, run: Run) -> Run:
         """Store a new run."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from devstudio_server.db import Actor, after_commit
+from devstudio_server.db import Actor, Units, after_commit
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.errors import RunIsFinal, RunNotFound
 from devstudio_server.execution.logs import LogStorage
@@ -30,6 +30,12 @@ class RunEnd:
     status: RunStatus
     reason: str
     exit_code: int | None = None
+
+
+def interrupted_runs(units: Units) -> list[UUID]:
+    """Return the runs, of every tenant, that were under way when the server ended."""
+    with units.system() as session:
+        return RunRepository(session).running()
 
 
 class RunService:

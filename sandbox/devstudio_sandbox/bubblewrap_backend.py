@@ -152,7 +152,7 @@ class BubblewrapBackend:
         detail = "bubblewrap" + (
             "" if "--size" in options(program) else "; too old to size the workspace (file size is bounded)"
         )
-        return BackendStatus(self.name, True, "bubblewrap", detail, "")  # noqa: FBT003
+        return BackendStatus(self.name, True, "bubblewrap", detail, "")
 
     def open(self, spec: SandboxSpec) -> SupervisedSandbox:
         """Start bubblewrap with a supervisor in it."""
@@ -175,7 +175,7 @@ class BubblewrapBackend:
         def remove() -> None:
             process.destroy()
             # Started by root, the inside has another uid than bubblewrap by now, which may not signal it when it dies.
-            kill_runs(only=spec.run_id)
+            kill_runs(only=(spec.run_id,))
 
         try:
             return SupervisedSandbox(
@@ -191,9 +191,9 @@ class BubblewrapBackend:
             process.close()
             raise
 
-    def reap(self, keep: Collection[UUID] = ()) -> int:
+    def reap(self, keep: Collection[UUID] = (), only: Collection[UUID] | None = None) -> int:
         """Kill marked processes; all else goes with them."""
-        return len(kill_runs(keep=keep))
+        return len(kill_runs(keep=keep, only=only))
 
     def _unavailable(self, detail: str) -> BackendStatus:
-        return BackendStatus(self.name, False, "bubblewrap", detail, INSTALL)  # noqa: FBT003
+        return BackendStatus(self.name, False, "bubblewrap", detail, INSTALL)

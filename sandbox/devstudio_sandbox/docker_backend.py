@@ -132,11 +132,11 @@ class DockerBackend:
                 engine = read_engine(api.info())
                 missing = [image for image in self._images.values() if not api.images(name=image, quiet=True)]
         except (DockerException, RequestException, OSError) as problem:
-            return BackendStatus(self.name, False, "container", f"no Docker engine answers: {problem}", START_ENGINE)  # noqa: FBT003
+            return BackendStatus(self.name, False, "container", f"no Docker engine answers: {problem}", START_ENGINE)
         detail = f"Docker Engine {engine.version}, {engine.isolation}"
         if missing:
             detail += f"; missing: {', '.join(missing)}"
-        return BackendStatus(self.name, True, engine.isolation, detail, BUILD_IMAGES if missing else "")  # noqa: FBT003
+        return BackendStatus(self.name, True, engine.isolation, detail, BUILD_IMAGES if missing else "")
 
     def open(self, spec: SandboxSpec) -> SupervisedSandbox:
         """Create, attach to and start a container."""
@@ -149,14 +149,16 @@ class DockerBackend:
         except (DockerException, RequestException, OSError) as problem:
             raise SandboxUnavailable(f"no Docker engine answers ({problem}): {START_ENGINE}") from problem
 
-    def reap(self, keep: Collection[UUID] = ()) -> int:
+    def reap(self, keep: Collection[UUID] = (), only: Collection[UUID] | None = None) -> int:
         """Remove labelled containers, running or not."""
         kept = {str(run_id) for run_id in keep}
+        wanted = None if only is None else {str(run_id) for run_id in only}
         try:
             found = self._client().containers(all=True, filters={"label": LABEL_RUN})
         except (DockerException, RequestException, OSError) as problem:
             raise SandboxUnavailable(f"no Docker engine answers ({problem}): {START_ENGINE}") from problem
-        left_over = [entry["Id"] for entry in found if entry["Labels"][LABEL_RUN] not in kept]
+        runs = {entry["Id"]: entry["Labels"][LABEL_RUN] for entry in found}
+        left_over = [box for box, run in runs.items() if run not in kept and (wanted is None or run in wanted)]
         return sum(remove(self._client(), container) for container in left_over)
 
     def close(self) -> None:

@@ -171,13 +171,13 @@ def run_of(pid: str) -> UUID | None:
     return None
 
 
-def kill_runs(*, only: UUID | None = None, keep: Collection[UUID] = ()) -> set[UUID]:
-    """Kill the processes of one run, or of all runs that are not kept; return the runs that had any."""
+def kill_runs(*, only: Collection[UUID] | None = None, keep: Collection[UUID] = ()) -> set[UUID]:
+    """Kill the processes of some runs, or of all runs that are not kept; return the runs that had any."""
     killed: set[UUID] = set()
     until = time.monotonic() + LEAVE_S
     while time.monotonic() < until:
         found = {pid: run for pid in os.listdir("/proc") if pid.isdigit() and (run := run_of(pid))}  # noqa: PTH208 - names are all it needs
-        doomed = {pid: run for pid, run in found.items() if run not in keep and only in (None, run)}
+        doomed = {pid: run for pid, run in found.items() if run not in keep and (only is None or run in only)}
         if not doomed:
             break
         for pid in doomed:

@@ -204,8 +204,10 @@ class Backend(Protocol):
 
         """
 
-    def reap(self, keep: Collection[UUID] = ()) -> int:
+    def reap(self, keep: Collection[UUID] = (), only: Collection[UUID] | None = None) -> int:
         """Remove what crashed owners left behind: every sandbox whose run id is not in ``keep``.
+
+        Where several servers share an engine, each passes its own runs as ``only``, and touches no other's.
 
         Returns
         -------

@@ -46,13 +46,15 @@ class ProcessBackend:
                 raise SandboxError(f"a process could not be started: {problem}") from problem
             raise
 
-    def reap(self, keep: Collection[UUID] = ()) -> int:
+    def reap(self, keep: Collection[UUID] = (), only: Collection[UUID] | None = None) -> int:
         """Kill marked processes and remove directories."""
-        runs = kill_runs(keep=keep)
+        runs = kill_runs(keep=keep, only=only)
         for root in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
             found = DIRECTORY.match(root.name)
-            if found and UUID(found[1]) not in keep and root.stat().st_uid == os.getuid():
-                runs.add(UUID(found[1]))
+            run = UUID(found[1]) if found else None
+            doomed = run is not None and run not in keep and (only is None or run in only)
+            if run is not None and doomed and root.stat().st_uid == os.getuid():
+                runs.add(run)
                 discard(root)
         return len(runs)
 
@@ -72,7 +74,7 @@ class ProcessBackend:
 
         def remove() -> None:
             process.destroy()
-            kill_runs(only=spec.run_id)
+            kill_runs(only=(spec.run_id,))
             discard(root)
 
         try:

@@ -139,6 +139,9 @@ def test_killed_in_the_middle_of_a_run_it_ends_the_run_after_the_next_start(tmp_
         run = again.api.wait_for_run(run_id)
         assert run["status"] == "success"
         assert again.api.get(f"tasks/{task['id']}").expect(200)["status"] == "done"
+        filters = ["--filter", f"label=renum.devstudio.run={run_id}"]
+        left = subprocess.run(["docker", "ps", "-aq", *filters], check=True, capture_output=True, text=True)
+        assert left.stdout == "", "no container is left"
         path = next(again.data_dir.glob(f"repositories/*/{run['project_id']}.git"))
         count = ["git", f"--git-dir={path}", "rev-list", "--count", "main"]
         assert subprocess.run(count, check=True, capture_output=True, text=True).stdout.strip() == "2"

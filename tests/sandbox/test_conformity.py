@@ -352,6 +352,14 @@ def test_reap_removes_what_nobody_closed_and_keeps_the_rest(backend: Backend) ->
             run(dying, "true")
 
 
+def test_reap_touches_only_the_runs_that_it_is_told(backend: Backend) -> None:
+    other, lost = spec(), spec()
+    with backend.open(other) as living, backend.open(lost):
+        assert backend.reap(only=[lost.run_id, uuid4()]) == 1
+        assert lost.run_id not in present_runs()
+        assert run(living, "echo", "here")[1].stdout == b"here\n"
+
+
 def test_a_sandbox_ends_at_its_time_to_live(backend: Backend) -> None:
     with backend.open(spec(ttl_s=1)) as sandbox:
         began = time.monotonic()

@@ -23,7 +23,7 @@ def prctl(option: int, value: int) -> None:
 def descendants() -> list[int]:
     """Every process below this one, from /proc; the subreaper bit keeps double-forked ones below it."""
     children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc") if sys.platform == "linux" else ():  # noqa: PTH208 - names are all it needs
+    for entry in os.listdir("/proc") if sys.platform == "linux" else ():
         if entry.isdigit():
             try:
                 with open(f"/proc/{entry}/stat", "rb") as file:

@@ -115,8 +115,8 @@ def test_rows_of_another_tenant_are_never_written(units: Units, ana: Actor, eve:
         mine = unit.get_one(Project, row_id)
     with pytest.raises(ForeignTenantError), units.begin(ana) as unit:
         unit.get_one(Project, row_id).tenant_id = eve.tenant_id
+    mine.name = "stolen"
     with pytest.raises(ForeignTenantError), units.begin(eve) as unit:
-        mine.name = "stolen"
         unit.add(mine)
     with pytest.raises(ForeignTenantError), units.begin(eve) as unit:
         unit.merge(mine)
@@ -127,9 +127,14 @@ def test_deleting_a_foreign_row_is_refused(units: Units, ana: Actor, eve: Actor)
     row_id = add(units, ana)
     with units.begin(ana) as unit:
         mine = unit.get_one(Project, row_id)
-    with pytest.raises(ForeignTenantError), units.begin(eve) as unit:
-        unit.add(mine)
-        unit.delete(mine)
+
+    def delete_as_eve() -> None:
+        with units.begin(eve) as unit:
+            unit.add(mine)
+            unit.delete(mine)
+
+    with pytest.raises(ForeignTenantError):
+        delete_as_eve()
     assert names(units) == {"mine": ana.tenant_id}
 
 
@@ -181,9 +186,14 @@ def test_callbacks_run_after_the_commit_only_and_in_order(units: Units, ana: Act
 
     with pytest.raises(KeyError):
         fail()
-    with pytest.raises(IntegrityError), units.begin(ana) as unit:
-        after_commit(unit, lambda: seen.append("never"))
-        unit.add(SpecSession(project_id=ana.user_id, title="S", slug="s", author_id=ana.user_id))
+
+    def break_a_constraint() -> None:
+        with units.begin(ana) as unit:
+            after_commit(unit, lambda: seen.append("never"))
+            unit.add(SpecSession(project_id=ana.user_id, title="S", slug="s", author_id=ana.user_id))
+
+    with pytest.raises(IntegrityError):
+        break_a_constraint()
     assert seen == [["mine"], "second"]
 
 
@@ -267,9 +277,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_is_told_and_saves_nothing(small_disk: Path, ana: Actor) -> None:
     units = Units(migrated(small_disk / "test.db"))
     add(units, ana)
+    row = project("big", ana)
+    row.description = "x" * 4 * 1024 * 1024
     with pytest.raises(StorageFull, match="nothing was saved"), units.begin(ana) as unit:
-        row = project("big", ana)
-        row.description = "x" * 4 * 1024 * 1024
         unit.add(row)
     assert list(names(units)) == ["mine"]
     add(units, ana, "small")

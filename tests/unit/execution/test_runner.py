@@ -120,7 +120,8 @@ def test_a_report_that_cannot_be_read_is_no_proof(domain: DomainWorld) -> None:
         "test_a.py": "def test_a():\n    pass\n",
         "conftest.py": (
             "def pytest_unconfigure(config):\n    import pathlib\n"
-            "    for file in pathlib.Path('.').glob('.devstudio-junit-*.xml'):\n        file.write_text('<!DOCTYPE x>')\n"
+            "    for file in pathlib.Path('.').glob('.devstudio-junit-*.xml'):\n"
+            "        file.write_text('<!DOCTYPE x>')\n"
         ),
     }
     tested, log, _ = run(domain, files)

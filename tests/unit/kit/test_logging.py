@@ -46,10 +46,7 @@ def test_a_line_is_json_with_level_time_and_masked_secrets(lines: list[str]) -> 
 
 
 def test_an_exception_is_in_its_line(lines: list[str]) -> None:
-    try:
-        raise KeyError("gone")
-    except KeyError as error:
-        get_logger("test").error("failed", exc_info=error)
+    get_logger("test").error("failed", exc_info=KeyError("gone"))
     assert "KeyError: 'gone'" in json.loads(lines[0])["exception"]
 
 

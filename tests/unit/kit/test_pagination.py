@@ -57,7 +57,7 @@ def test_a_query_without_a_cursor_starts_at_the_top() -> None:
 
 
 @pytest.mark.parametrize(("rows", "items", "more"), [(0, 0, False), (1, 1, False), (2, 2, False), (3, 2, True)])
-def test_a_page_has_a_cursor_only_when_there_is_more(rows: int, items: int, more: bool) -> None:
+def test_a_page_has_a_cursor_only_when_there_is_more(rows: int, items: int, *, more: bool) -> None:
     ids = [new_id() for _ in range(rows)]
     page = page_of(ids, 2, lambda value: value)
     assert page.items == ids[:items]

@@ -1,4 +1,4 @@
-"""Planning and generation with real services and a local model server: what is stored, and what is never overwritten."""
+"""Planning and generation with real services and a local model server: nothing of a person is overwritten."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,8 @@ def test_create_finishes_what_a_crash_left(tmp_path: Path) -> None:
 
 
 NAMES = st.one_of(
-    st.sampled_from(["a", "b.py", "dir/c", "dir/d e.txt", "ünï/日本.md", ":x", "-r", "*", "q\"u'o", "tab\tname", "a b/a b",
+    st.sampled_from(["a", "b.py", "dir/c", "dir/d e.txt", "ünï/日本.md", ":x", "-r", "*", "q\"u'o", "tab\tname",
+                     "a b/a b",
                      "nl\nname", "x:y", "back\\slash"]),
     st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=5).filter(
         lambda name: name not in (".", "..") and "git" not in name.casefold()
@@ -224,7 +226,8 @@ def test_unknown_branches_commits_and_objects(repository: GitRepository) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["", "-x", "--help", "a..b", "a b", "a~1", "a^", "a:b", "x.lock", "/x", "x/", "a\\b", "a//b", "@{-1}", "a\0b"]
+    "name",
+    ["", "-x", "--help", "a..b", "a b", "a~1", "a^", "a:b", "x.lock", "/x", "x/", "a\\b", "a//b", "@{-1}", "a\0b"],
 )
 def test_names_that_are_no_branches(repository: GitRepository, name: str) -> None:
     assert not repository.is_branch_name(name)
@@ -237,7 +240,8 @@ def test_names_of_branches(repository: GitRepository, name: str) -> None:
 
 def test_attributes_neither_drop_nor_change_files(repository: GitRepository) -> None:
     files: dict[str, bytes | None] = {
-        ".gitattributes": b"* text=auto eol=crlf ident export-subst\nsecret export-ignore\nsub/ export-ignore\n*.x -diff\n",
+        ".gitattributes": b"* text=auto eol=crlf ident export-subst\n*.x -diff\n"
+        b"secret export-ignore\nsub/ export-ignore\n",
         "secret": b"$Id$\n$Format:%H$\r\nx\n",
         "sub/a": b"1\r\n",
         "b.x": b"text\n",
@@ -317,14 +321,18 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
+def fill(path: Path) -> None:
+    """Write until the disk is full."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+
+
 def test_a_full_disk_is_told_and_changes_nothing(small_disk: Path) -> None:
     repository = GitRepository(small_disk / "r.git")
     head = repository.create("main")
     tree = tree_of(repository, {"a": b"1"})
-    (small_disk / "ballast").write_bytes(b"")
-    with (small_disk / "ballast").open("ab", buffering=0) as ballast, pytest.raises(OSError, match="No space left"):
-        while True:
-            ballast.write(bytes(4096))
+    fill(small_disk / "ballast")
     with pytest.raises(StorageFull):
         repository.commit(tree, (head,), "message", AUTHOR)
     assert repository.head("main") == head

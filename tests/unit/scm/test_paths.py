@@ -17,8 +17,10 @@ HOSTILE = [
     "\ud800", "a/\udcff",
 ]  # fmt: skip
 GOOD = [
-    "a", "a/b.py", "src/é/日本.py", "with space.txt", " leading", "a.b.c", "...", "..a", "a..", ".gitignore", ".github/w.yml",
-    "a/.devstudio/x", ".devstudiox", "gitx", "-rf", "--help", "*", "a'b\"c", "$HOME", ":a", "ab:c", "x" * 255, "a/" * 19 + "b",
+    "a", "a/b.py", "src/é/日本.py", "with space.txt", " leading", "a.b.c", "...", "..a", "a..",
+    ".gitignore", ".github/w.yml",
+    "a/.devstudio/x", ".devstudiox", "gitx", "-rf", "--help", "*", "a'b\"c", "$HOME", ":a", "ab:c", "x" * 255,
+    "a/" * 19 + "b",
     "#", "%2e%2e/x",
 ]  # fmt: skip
 

@@ -12,6 +12,10 @@ from devstudio_server.scm.errors import UnsafePath
 from devstudio_server.scm.workspace import WorkspaceStorage, WorkspaceTree
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> WorkspaceTree:
     made = WorkspaceTree(tmp_path / "tree")
@@ -38,7 +42,7 @@ def test_files_are_written_read_and_removed(tree: WorkspaceTree) -> None:
     assert tree.read("a/b/é 1.txt") is None
     assert tree.read("a/b") is None
     assert tree.read("a/b/c/d") is None
-    assert os.listdir(tree.root / "a/b") == []
+    assert names(tree.root / "a/b") == []
 
 
 def test_a_tree_that_is_not_there_has_no_files_and_is_made_by_a_write(tmp_path: Path) -> None:
@@ -67,7 +71,7 @@ def test_links_are_never_followed(tree: WorkspaceTree, outside: Path) -> None:
     tree.write("file", b"mine")
     tree.write("dangling", b"mine")
     assert (outside / "secret").read_text() == "secret"
-    assert sorted(os.listdir(outside)) == ["secret"]
+    assert names(outside) == ["secret"]
     assert not (tree.root / "file").is_symlink()
 
 
@@ -96,7 +100,7 @@ def test_a_write_that_fails_leaves_the_old_bytes_and_no_rest(tree: WorkspaceTree
     (tree.root / "folder").mkdir()
     with pytest.raises(IsADirectoryError):
         tree.write("folder", b"x")
-    assert sorted(os.listdir(tree.root)) == ["a", "folder"]
+    assert names(tree.root) == ["a", "folder"]
 
 
 def test_a_write_replaces_the_file_at_once(tree: WorkspaceTree) -> None:
@@ -115,14 +119,14 @@ def test_the_longest_names_of_the_file_system_work(tree: WorkspaceTree) -> None:
 
 def test_no_descriptor_is_left_open(tree: WorkspaceTree) -> None:
     (tree.root / "file").write_bytes(b"x")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(names(Path("/proc/self/fd")))
     for _ in range(20):
         tree.write("a/b/c", b"x")
         assert tree.read("file/x") is None
         assert tree.read("a/b/none") is None
         with pytest.raises(NotADirectoryError):
             tree.write("file/x/y", b"x")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(names(Path("/proc/self/fd"))) == before
 
 
 def test_tenants_and_projects_have_folders_made_of_ids(tmp_path: Path) -> None:

@@ -117,11 +117,11 @@ def test_an_error_in_a_stream_reaches_its_reader() -> None:
         yield ServerEvent("a", 1)
         raise Invalid("broken")
 
-    async def collect() -> list[bytes]:
-        found: list[bytes] = []
+    async def collect() -> bytes:
+        chunks = _with_heartbeat(events())
+        first = await anext(chunks)
         with pytest.raises(Invalid):
-            async for chunk in _with_heartbeat(events()):
-                found.append(chunk)
-        return found
+            await anext(chunks)
+        return first
 
-    assert asyncio.run(collect()) == [ServerEvent("a", 1).encode()]
+    assert asyncio.run(collect()) == ServerEvent("a", 1).encode()

@@ -53,7 +53,8 @@ def planning_prompt(subject: PlanSubject) -> str:
     """Return what a model is asked when it plans."""
     wanted = ", ".join(subject.stages)
     parts = [
-        f"Project: {subject.project_name} (type {subject.project_type}, language {subject.language}).",
+        f"The project is of type {subject.project_type}, in {subject.language}.",
+        *_data("project", subject.project_name),
         f"Write these documents: {wanted}. Read the others as they are.",
         *_data("session", f"{subject.session_title}\n{subject.session_description}"),
         *_data("wishes of the person", subject.prompt),
@@ -65,7 +66,8 @@ def planning_prompt(subject: PlanSubject) -> str:
 def generation_prompt(subject: GenerationSubject, documents: Mapping[str, str], rejections: Sequence[str]) -> str:
     """Return what a model is asked when it writes code."""
     parts = [
-        f"Project: {subject.project_name} (type {subject.project_type}, language {subject.language}).",
+        f"The project is of type {subject.project_type}, in {subject.language}.",
+        *_data("project", subject.project_name),
         f"Task key: {subject.task_key}",
         *_data("task", f"{subject.task_title}\n{subject.task_description}"),
         *_data("criteria of the task", _criteria(subject.criteria)),

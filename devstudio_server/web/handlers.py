@@ -296,7 +296,9 @@ class OperationHandler(ProblemHandler):
                 await self.flush()
         except StreamClosedError:
             return  # the client went away; `on_connection_close` told the handler
-        except Exception as error:  # noqa: BLE001 - the status is sent, so any error must become an event
+        except Exception as error:
+            if not self._headers_written:
+                raise  # nothing was sent yet, so the client gets a problem document
             self.log_exception(type(error), error, error.__traceback__)
             self.write(ServerEvent("error", problem(as_app_error(error), self.request_id)).encode())
         self.finish(set_content_type=EVENT_STREAM)

@@ -200,3 +200,11 @@ def test_a_full_disk_at_commit_leaves_nothing_half_applied(
     finally:
         subprocess.run(["umount", objects], check=True)
         subprocess.run(["cp", "-a", f"{copy}/.", objects], check=True)
+
+
+def test_the_log_of_no_run_is_a_problem_document_for_a_stream_too(api: Api) -> None:
+    missing = "0199aa00-0000-7000-8000-000000000000"
+    answer = api.send("GET", f"exec/{missing}/logs", headers={"Accept": "text/event-stream"})
+    assert missing in answer.problem(404)["detail"]
+    patch_headers = {"Accept": "text/event-stream", "Last-Event-ID": "abc"}
+    api.send("GET", f"exec/{missing}/logs", headers=patch_headers).problem(422)

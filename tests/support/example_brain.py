@@ -26,6 +26,6 @@ class ExamplesBrain:
         """Hand the request to the example's own brain."""
         prompt = request.turns[0].text
         for name, brain in self._brains.items():
-            if f"Project: {name} " in prompt:
+            if f'name="project">\n{name}\n</data' in prompt:
                 return brain.think(request)
         return Fault(status=400)

@@ -22,6 +22,7 @@ export const IDevStudio = new Token<IDevStudio>(
 
 /** The ids of the commands; those of the seed keep their names. */
 export const CommandIds = {
+  showPanel: 'renum.devstudio.showPanel',
   newProject: 'renum.devstudio.newProject',
   newSession: 'renum.devstudio.startSpecSession',
   openSession: 'renum.devstudio.openSession',

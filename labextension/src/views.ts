@@ -8,10 +8,13 @@ import type { Widget } from '@lumino/widgets';
 import { PatchModel } from './model/patch';
 import { RunModel } from './model/run';
 import { SessionModel } from './model/session';
-import type { IDevStudio } from './tokens';
+import { CommandIds, type IDevStudio } from './tokens';
 import { PatchView } from './ui/patch';
 import { RunView } from './ui/run';
 import { SessionView } from './ui/session';
+
+/** The height in pixels from which the main area has room for a run below what it belongs to. */
+const ROOM_FOR_TWO = 720;
 
 interface IServices {
   app: JupyterFrontEnd;
@@ -26,13 +29,20 @@ export class Views {
   readonly patches = new WidgetTracker<PatchView>({ namespace: 'devstudio-patches' });
   readonly runs = new WidgetTracker<RunView>({ namespace: 'devstudio-runs' });
 
-  constructor(private readonly services: IServices) {}
+  constructor(private readonly services: IServices) {
+    void services.app.restored.then(() => {
+      this.restored = true;
+    });
+  }
 
   openSession(id: string): SessionView {
     return this.open(this.sessions, id, () => {
       const { studio, editors } = this.services;
       const model = new SessionModel(id, studio.client, studio.changes, window.localStorage);
-      void model.refresh();
+      void model.refresh().then(() => {
+        studio.model.show(model.session);
+      });
+      this.showPanel();
       if (!studio.model.loaded) {
         void studio.model.refresh(); // the view offers the models
       }
@@ -50,9 +60,6 @@ export class Views {
   }
 
   openRun(id: string): RunView {
-    const other = this.runs.currentWidget;
-    const place: DocumentRegistry.IOpenOptions =
-      other === null ? { mode: 'split-bottom' } : { mode: 'tab-after', ref: other.id };
     return this.open(
       this.runs,
       id,
@@ -62,8 +69,15 @@ export class Views {
         void model.start();
         return new RunView(studio, model);
       },
-      place
+      this.placeOfRun()
     );
+  }
+
+  /** Show the session's place among the others, except while JupyterLab puts back what was shown before. */
+  private showPanel(): void {
+    if (this.restored) {
+      void this.services.studio.commands.execute(CommandIds.showPanel).catch(() => undefined);
+    }
   }
 
   /** The view of a patch, when it is open. */
@@ -74,6 +88,18 @@ export class Views {
   /** The view in front, when it is one of ours. */
   get current(): Widget | null {
     return this.services.app.shell.currentWidget;
+  }
+
+  /** Beside the other runs, else below what is in front, or behind its tab when halves would be too low to read. */
+  private placeOfRun(): DocumentRegistry.IOpenOptions {
+    const { current } = this;
+    const other = this.runs.currentWidget;
+    if (other !== null) {
+      return { mode: 'tab-after', ref: other.id };
+    }
+    return current === null || current.node.clientHeight >= ROOM_FOR_TWO
+      ? { mode: 'split-bottom' }
+      : { mode: 'tab-after', ref: current.id };
   }
 
   private open<W extends SessionView | PatchView | RunView>(
@@ -92,4 +118,6 @@ export class Views {
     shell.activateById(view.id);
     return view;
   }
+
+  private restored = false;
 }

@@ -32,6 +32,8 @@ export class StudioModel extends Model {
   error: ProblemError | null = null;
   readonly sessions = new Map<string, ISessionList>();
   readonly expanded = new Set<string>();
+  /** The session that was in front last and is still open. */
+  currentSession: string | null = null;
 
   constructor(
     private readonly client: DevStudioClient,
@@ -116,6 +118,19 @@ export class StudioModel extends Model {
     } else {
       this.expanded.delete(projectId);
     }
+    this.emitChange();
+  }
+
+  /** Open the project of a session, so that the tree has the session's row. */
+  show(session: Session | null): void {
+    if (session !== null) {
+      this.setExpanded(session.project_id, true);
+    }
+  }
+
+  /** Tell which session is in front. */
+  setCurrent(sessionId: string | null): void {
+    this.currentSession = sessionId;
     this.emitChange();
   }
 

@@ -53,7 +53,10 @@ export const commands: JupyterFrontEndPlugin<void> = {
     const refreshEnabled = (): void => {
       app.commands.notifyCommandChanged();
     };
-    views.sessions.currentChanged.connect(refreshEnabled);
+    views.sessions.currentChanged.connect((_, view) => {
+      refreshEnabled();
+      studio.model.setCurrent(view?.model.id ?? null);
+    });
     views.patches.currentChanged.connect((_, view) => {
       refreshEnabled();
       view?.model.stateChanged.connect(refreshEnabled);
@@ -106,6 +109,7 @@ function creationCommands(studio: IDevStudio): Record<string, Options> {
         if (project === null) {
           return null;
         }
+        await studio.commands.execute(CommandIds.showPanel).catch(() => undefined);
         await studio.commands.execute('filebrowser:refresh').catch(() => undefined);
         return askAndOpenSession(studio, project.id);
       }

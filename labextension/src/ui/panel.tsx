@@ -3,10 +3,12 @@ import type { Project, SessionSummary } from '@renum/devstudio-api-client';
 import * as React from 'react';
 
 import { devstudioIcon, projectIcon, sessionIcon } from '../icons';
+import { DOCUMENTS } from '../model/session';
 import type { StudioModel } from '../model/studio';
 import { CommandIds, type IDevStudio } from '../tokens';
 import { Button, Chip, Empty, ErrorBox, modelName } from './common';
 import { StudioProvider, useStudio } from './context';
+import { documentName } from './session-documents';
 
 /** The left panel: the server's state, projects and their sessions. */
 export class StudioPanel extends VDomRenderer<StudioModel> {
@@ -94,11 +96,11 @@ function Panel({ model }: { model: StudioModel }): React.JSX.Element {
         />
       )}
       {model.loaded && model.projects.length === 0 && (
-        <Empty text={trans.__('No projects yet')}>
+        <Empty text={trans.__('No projects yet. A project has its own git repository; sessions belong to it.')}>
           <Button kind="primary" label={trans.__('New project')} testid="empty-new-project" onClick={newProject} />
         </Empty>
       )}
-      <Tree model={model} filter={filter.trim().toLowerCase()} />
+      <Tree model={model} filter={filter.trim().toLowerCase()} onClearFilter={() => { setFilter(''); }} />
       {model.hasMoreProjects && (
         <Button label={trans.__('More projects')} onClick={() => void model.loadMoreProjects()} />
       )}
@@ -170,7 +172,13 @@ function rowsOf(model: StudioModel, filter: string): Row[] {
   return rows;
 }
 
-function Tree({ model, filter }: { model: StudioModel; filter: string }): React.JSX.Element {
+interface ITreeProps {
+  model: StudioModel;
+  filter: string;
+  onClearFilter: () => void;
+}
+
+function Tree({ model, filter, onClearFilter }: ITreeProps): React.JSX.Element | null {
   const { trans, commands } = useStudio();
   const tree = React.useRef<HTMLDivElement>(null);
   const [current, setCurrent] = React.useState('');
@@ -234,6 +242,13 @@ function Tree({ model, filter }: { model: StudioModel; filter: string }): React.
     }
   };
 
+  if (rows.length === 0) {
+    return filter === '' ? null : (
+      <Empty text={trans.__('Nothing here matches “%1”.', filter)}>
+        <Button label={trans.__('Clear the filter')} testid="panel-filter-clear" onClick={onClearFilter} />
+      </Empty>
+    );
+  }
   return (
     <div ref={tree} className="devstudio-Tree" role="tree" aria-label={trans.__('Projects')} onKeyDown={onKeyDown}>
       {rows.map((row, at) => (
@@ -267,11 +282,12 @@ function TreeRow({ row, model, tabIndex, onOpen }: IRowProps): React.JSX.Element
         aria-level={2}
         data-testid="session-item"
         data-session-id={row.id}
+        aria-selected={row.id === model.currentSession}
         title={row.session.description ?? row.session.title}
         {...shared}
       >
-        <sessionIcon.react tag="span" className="devstudio-Icon" />
         <span className="devstudio-TreeLabel">{row.session.title}</span>
+        <PhaseDots versions={row.session.document_versions} />
         <span className="devstudio-Faint">{trans.__('v%1', row.session.version)}</span>
       </div>
     );
@@ -299,6 +315,7 @@ function TreeRow({ row, model, tabIndex, onOpen }: IRowProps): React.JSX.Element
       </div>
       {empty && (
         <div className="devstudio-TreeEmpty">
+          <span className="devstudio-Faint">{trans.__('No sessions yet')}</span>
           <Button
             label={trans.__('New session')}
             testid="empty-new-session"
@@ -307,6 +324,24 @@ function TreeRow({ row, model, tabIndex, onOpen }: IRowProps): React.JSX.Element
         </div>
       )}
     </>
+  );
+}
+
+/** Which documents of a session are written: a letter each, filled when it is. */
+function PhaseDots({ versions }: { versions: SessionSummary['document_versions'] }): React.JSX.Element {
+  const { trans } = useStudio();
+  const phases = DOCUMENTS.map(kind => ({ name: documentName(kind, trans), version: versions[kind] ?? 0 }));
+  const words = phases
+    .map(({ name, version }) => (version > 0 ? trans.__('%1 version %2', name, version) : trans.__('%1 not written', name)))
+    .join(', ');
+  return (
+    <span className="devstudio-Dots" role="img" aria-label={words} title={words} data-testid="session-phases">
+      {phases.map(({ name, version }) => (
+        <span key={name} className={version > 0 ? 'devstudio-mod-written' : ''}>
+          {name.charAt(0)}
+        </span>
+      ))}
+    </span>
   );
 }
 

@@ -83,6 +83,7 @@ export function session(version: number, texts: { requirements?: string; design?
     source_module: 'specs',
     metadata: {},
     slug: 'a-session',
+    document_versions: {},
     notebook_path: 'p/a-session.ipynb',
     documents: { requirements: document(texts.requirements), design: document(texts.design), tasks: document() },
     warnings: []

@@ -68,14 +68,30 @@ export const FileDiff = React.forwardRef<IDiffHandle, IProps>(function FileDiff(
   }
   return (
     <div className={`devstudio-DiffBody devstudio-mod-${file.change}`}>
-      <div className="devstudio-DiffSides">
-        <span>{file.old === null ? trans.__('No file before') : trans.__('Before')}</span>
-        <span>{file.new === null ? trans.__('Deleted') : trans.__('After')}</span>
+      {file.change === 'update' && (
+        <div className="devstudio-DiffSides">
+          <span>{trans.__('Before')}</span>
+          <span>{trans.__('After')}</span>
+        </div>
+      )}
+      <div className="devstudio-DiffEditors">
+        {file.change === 'create' && <NoSide title={trans.__('New file')} text={trans.__('There was nothing here before.')} />}
+        <div ref={host} className="devstudio-Merge" />
+        {file.change === 'delete' && <NoSide title={trans.__('Deleted')} text={trans.__('This file will be gone.')} />}
       </div>
-      <div ref={host} className="devstudio-Merge" />
     </div>
   );
 });
+
+/** Stands where a side would be that does not exist. */
+function NoSide(props: { title: string; text: string }): React.JSX.Element {
+  return (
+    <div className="devstudio-NoSide" data-testid="diff-no-side">
+      <strong>{props.title}</strong>
+      <span>{props.text}</span>
+    </div>
+  );
+}
 
 function sideExtensions(label: string, language: Extension): Extension[] {
   return [

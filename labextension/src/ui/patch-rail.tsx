@@ -7,6 +7,7 @@ import { isFinal } from '../model/steps';
 import { CommandIds } from '../tokens';
 import { Button, Chip, ErrorBox, Hash, modelName } from './common';
 import { useStudio } from './context';
+import { useKeptFocus } from './focus';
 import { patchStatusName, runStatusName } from './status';
 
 interface IRailProps {
@@ -20,8 +21,9 @@ const TONES = { pending: 'warn', approved: 'info', rejected: 'bad', applied: 'go
 /** What the patch is, who vouches for it, and the decision. */
 export function PatchRail({ model, patch, preview }: IRailProps): React.JSX.Element {
   const { trans, commands } = useStudio();
+  const rail = useKeptFocus<HTMLElement>(patch.status, '[data-testid="open-session"]');
   return (
-    <aside className="devstudio-Rail" aria-label={trans.__('Review')}>
+    <aside ref={rail} tabIndex={-1} className="devstudio-Rail" aria-label={trans.__('Review')}>
       <div className="devstudio-Row">
         <Chip tone={TONES[patch.status]} testid="patch-status" status={patch.status}>
           {patchStatusName(patch.status, trans)}
@@ -75,7 +77,7 @@ export function PatchRail({ model, patch, preview }: IRailProps): React.JSX.Elem
         </p>
       )}
       <RunNote model={model} />
-      <Decision model={model} patch={patch} />
+      {(patch.status === 'pending' || patch.status === 'approved') && <Decision model={model} patch={patch} />}
       {model.actionError !== null && <ErrorBox error={model.actionError} onRetry={() => void model.refresh()} />}
       {model.error !== null && <ErrorBox error={model.error} onRetry={() => void model.refresh()} />}
     </aside>
@@ -152,6 +154,8 @@ function Decision({ model, patch }: { model: PatchModel; patch: Patch }): React.
   const { trans, commands } = useStudio();
   const [rejecting, setRejecting] = React.useState(false);
   const [reason, setReason] = React.useState('');
+  const decision = useKeptFocus<HTMLDivElement>(rejecting, '[data-testid="patch-reject"]');
+  const asking = rejecting && patch.status === 'pending';
   const decided = model.busy ? trans.__('Working…') : decidedReason(patch.status, trans);
   const blocked = model.busy ? trans.__('Working…') : applyBlocked(model, patch, trans);
   const reject = async (): Promise<void> => {
@@ -161,7 +165,7 @@ function Decision({ model, patch }: { model: PatchModel; patch: Patch }): React.
     }
   };
   return (
-    <div className="devstudio-Decision">
+    <div ref={decision} className="devstudio-Decision">
       <Button
         kind={patch.status === 'pending' ? 'primary' : 'plain'}
         label={trans.__('Approve')}
@@ -178,7 +182,7 @@ function Decision({ model, patch }: { model: PatchModel; patch: Patch }): React.
           setRejecting(!rejecting);
         }}
       />
-      {rejecting && patch.status === 'pending' && (
+      {asking && (
         <div className="devstudio-RejectForm">
           <label className="devstudio-Field">
             <span>{trans.__('Why? The next generation reads this.')}</span>
@@ -209,14 +213,18 @@ function Decision({ model, patch }: { model: PatchModel; patch: Patch }): React.
           />
         </div>
       )}
-      <Button
-        kind={patch.status === 'approved' ? 'primary' : 'plain'}
-        label={trans.__('Apply and test')}
-        testid="patch-apply"
-        blocked={blocked}
-        onClick={() => void commands.execute(CommandIds.applyPatch, { patchId: model.id })}
-      />
-      {blocked !== null && <p className="devstudio-Faint">{trans.__('Apply and test: %1.', blocked)}</p>}
+      {!asking && (
+        <Button
+          kind={patch.status === 'approved' ? 'primary' : 'plain'}
+          label={trans.__('Apply and test')}
+          testid="patch-apply"
+          blocked={blocked}
+          onClick={() => void commands.execute(CommandIds.applyPatch, { patchId: model.id })}
+        />
+      )}
+      {!asking && blocked !== null && (
+        <p className="devstudio-Faint">{trans.__('Apply and test: %1.', blocked)}</p>
+      )}
     </div>
   );
 }

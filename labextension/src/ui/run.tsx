@@ -119,6 +119,7 @@ function RunHeader({ model, run }: { model: RunModel; run: Run }): React.JSX.Ele
       <div className="devstudio-Row">
         {run.task_id !== null && (
           <Button
+            kind={run.status === 'success' ? 'primary' : 'plain'}
             label={trans.__('Open session')}
             testid="open-session"
             onClick={() => void commands.execute(CommandIds.showTasks, { taskId: run.task_id })}

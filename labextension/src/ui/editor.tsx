@@ -1,4 +1,4 @@
-import { EditorView } from '@codemirror/view';
+import { EditorView, placeholder } from '@codemirror/view';
 import { CodeEditor, type IEditorFactoryService } from '@jupyterlab/codeeditor';
 import type { DocumentType } from '@renum/devstudio-api-client';
 import * as React from 'react';
@@ -9,11 +9,13 @@ interface IProps {
   model: SessionModel;
   kind: DocumentType;
   label: string;
+  /** What stands there while the document is empty. */
+  hint: string;
   editors: IEditorFactoryService;
 }
 
 /** JupyterLab's own editor on a document. Its text is the draft, else what is saved. */
-export function DocumentEditor({ model, kind, label, editors }: IProps): React.JSX.Element {
+export function DocumentEditor({ model, kind, label, hint, editors }: IProps): React.JSX.Element {
   const host = React.useRef<HTMLDivElement>(null);
   const source = React.useRef<CodeEditor.IModel | null>(null);
   const text = model.textOf(kind);
@@ -28,7 +30,10 @@ export function DocumentEditor({ model, kind, label, editors }: IProps): React.J
       host: host.current,
       model: content,
       config: { lineNumbers: true, lineWrap: true },
-      extensions: [EditorView.contentAttributes.of({ 'aria-label': label, 'data-testid': 'doc-editor' })]
+      extensions: [
+        EditorView.contentAttributes.of({ 'aria-label': label, 'data-testid': 'doc-editor' }),
+        placeholder(hint)
+      ]
     });
     const onChanged = (): void => {
       model.edit(kind, content.sharedModel.getSource());
@@ -41,7 +46,7 @@ export function DocumentEditor({ model, kind, label, editors }: IProps): React.J
       editor.dispose();
       content.dispose();
     };
-  }, [model, kind, label, editors]);
+  }, [model, kind, label, hint, editors]);
 
   React.useEffect(() => {
     if (source.current !== null && source.current.sharedModel.getSource() !== text) {

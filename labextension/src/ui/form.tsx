@@ -59,6 +59,7 @@ function FormDialog<T>(props: IFormOptions<T> & { onClose: (result: T | null) =>
   React.useEffect(() => {
     const node = dialog.current;
     node?.showModal();
+    node?.querySelector<HTMLElement>('[aria-required="true"]')?.focus(); // what is chosen already can wait
   }, []);
 
   const close = (result: T | null): void => {

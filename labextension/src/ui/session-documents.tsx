@@ -4,7 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { DOCUMENTS, type SessionModel } from '../model/session';
-import { Button, Empty, ErrorBox } from './common';
+import { Button, ErrorBox } from './common';
 import { useStudio } from './context';
 import { DocumentEditor } from './editor';
 
@@ -67,7 +67,13 @@ export function DocumentsPane(props: { model: SessionModel; editors: IEditorFact
       </div>
       {model.inConflict(kind) && <Conflict model={model} kind={kind} />}
       {!model.inConflict(kind) && model.saveErrors.has(kind) && <SaveError model={model} kind={kind} />}
-      <DocumentEditor model={model} kind={kind} label={documentName(kind, trans)} editors={editors} />
+      <DocumentEditor
+        model={model}
+        kind={kind}
+        label={documentName(kind, trans)}
+        hint={trans.__('Write this document here, or let Plan write it.')}
+        editors={editors}
+      />
       <Warnings model={model} kind={kind} />
     </section>
   );
@@ -144,9 +150,8 @@ function Conflict({ model, kind }: { model: SessionModel; kind: DocumentType }):
 function Warnings({ model, kind }: { model: SessionModel; kind: DocumentType }): React.JSX.Element | null {
   const { trans } = useStudio();
   const warnings = (model.session?.warnings ?? []).filter(warning => warning.document === kind);
-  const empty = model.textOf(kind) === '';
   if (warnings.length === 0) {
-    return empty ? <Empty text={trans.__('Write this document here, or let Plan write it.')} /> : null;
+    return null;
   }
   return (
     <ul className="devstudio-Warnings" aria-label={trans.__('Warnings')} data-testid="doc-warnings">

@@ -4,6 +4,7 @@ import * as React from 'react';
 import type { SessionModel } from '../model/session';
 import { Button, ErrorBox, ModelSelect, UsageLine } from './common';
 import { useStudio } from './context';
+import { useKeptFocus } from './focus';
 import { ProgressLine } from './progress';
 
 /** Ask a model to write documents: which, with what prompt, by which model. */
@@ -13,9 +14,10 @@ export function PlanBox({ model, aiModel, onAiModel }: IPlanProps): React.JSX.El
   const [stage, setStage] = React.useState<Stage>('all');
   const [prompt, setPrompt] = React.useState('');
   const { planning, usage } = model;
+  const box = useKeptFocus<HTMLElement>(planning.running, '[data-testid="plan-submit"]');
   const plan = (): void => void model.plan(stage, prompt, aiModel);
   return (
-    <section className="devstudio-Box" aria-label={trans.__('Plan')}>
+    <section ref={box} tabIndex={-1} className="devstudio-Box" aria-label={trans.__('Plan')}>
       <h3>{trans.__('Plan')}</h3>
       <div className="devstudio-Fields">
         <label className="devstudio-Field">

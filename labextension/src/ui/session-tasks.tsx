@@ -7,18 +7,25 @@ import { isFinal, nextStep, runIdOf, type Step } from '../model/steps';
 import { CommandIds } from '../tokens';
 import { Button, Chip, Empty, ErrorBox, Hash, UsageLine } from './common';
 import { useStudio } from './context';
+import { useKeptFocus } from './focus';
 import { ProgressLine } from './progress';
 import { taskStatusName } from './status';
 
 /** The tasks in the document's order, each with what proves it and the button of its next step. */
 export function TasksBox({ model }: { model: SessionModel }): React.JSX.Element {
-  const { trans } = useStudio();
+  const { trans, commands } = useStudio();
   const tasks = model.tasks?.items ?? [];
   return (
     <section className="devstudio-Box" aria-label={trans.__('Tasks')} data-testid="task-list" tabIndex={-1}>
       <h3>{trans.__('Tasks')}</h3>
       {tasks.length === 0 && model.tasks !== null && (
-        <Empty text={trans.__('No tasks yet. Plan writes them from the requirements.')} />
+        <Empty text={trans.__('No tasks yet. Plan writes them from the requirements.')}>
+          <Button
+            label={trans.__('Plan the tasks')}
+            testid="empty-plan"
+            onClick={() => void commands.execute(CommandIds.plan, { sessionId: model.id })}
+          />
+        </Empty>
       )}
       <ol className="devstudio-Tasks">
         {tasks.map(task => (
@@ -47,8 +54,9 @@ function TaskItem({ model, task }: { model: SessionModel; task: Task }): React.J
   const { trans } = useStudio();
   const generation = model.generationOf(task.id);
   const usage = model.usageOf(task.id);
+  const item = useKeptFocus<HTMLLIElement>(generation.running, '[data-testid="task-primary"]');
   return (
-    <li className="devstudio-Task" data-testid="task-item" data-task-key={task.key} data-task-status={task.status}>
+    <li ref={item} tabIndex={-1} className="devstudio-Task" data-testid="task-item" data-task-key={task.key} data-task-status={task.status}>
       <div className="devstudio-TaskHead">
         <span className="devstudio-TaskKey">{task.key}</span>
         <span className="devstudio-TaskTitle">

@@ -345,11 +345,14 @@ def test_a_cancel_while_the_sandbox_opens_is_seen(
 
 def test_a_cancel_that_reached_no_sandbox_still_keeps_the_branch(domain: DomainWorld, session: SpecSessionRead) -> None:
     # As from another server: only the row says so, here while the tests are under way.
-    request = (
-        "import sqlite3\n\ndef pytest_sessionfinish(session):\n"
-        f"    connection = sqlite3.connect({str(domain.root / 'devstudio.db')!r}, isolation_level=None)\n"
-        "    connection.execute('UPDATE ds_runs SET cancel_requested = 1')\n    connection.close()\n"
-    )
+    database = domain.root / "devstudio.db"
+    request = """import sqlite3
+
+def pytest_sessionfinish(session):
+    connection = sqlite3.connect(DATABASE, isolation_level=None)
+    connection.execute("UPDATE ds_runs SET cancel_requested = 1")
+    connection.close()
+""".replace("DATABASE", repr(str(database)))
     run_id = domain.apply(approved(domain, session, {**ADDER, "conftest.py": request}))
     PatchApplication(domain.job(), run_id).run()
     run = get(domain, run_id)

@@ -2,6 +2,7 @@
 
 from devstudio_server.db.base import Base, TenantRow, VersionedRow, check_version
 from devstudio_server.db.engine import create_engine
+from devstudio_server.db.paging import newest_first
 from devstudio_server.db.scope import Actor
 from devstudio_server.db.unit_of_work import Units, after_commit
 
@@ -14,4 +15,5 @@ __all__ = [
     "after_commit",
     "check_version",
     "create_engine",
+    "newest_first",
 ]

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from devstudio_server.db import newest_first
 from devstudio_server.execution.models import Run
 from devstudio_server.execution.schemas import RunStatus
 from devstudio_server.kit.pagination import PageRequest
@@ -36,9 +37,7 @@ class RunRepository:
             query = query.where(Run.project_id == project_id)
         if status is not None:
             query = query.where(Run.status == status)
-        if page.after is not None:
-            query = query.where(Run.id < page.after)
-        return self._session.scalars(query.order_by(Run.id.desc()).limit(page.limit + 1)).all()
+        return self._session.scalars(newest_first(query, Run, page)).all()
 
     def running(self) -> builtins.list[UUID]:
         """Return the ids of all runs that a worker has begun and not ended."""

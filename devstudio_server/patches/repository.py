@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from devstudio_server.db import newest_first
 from devstudio_server.kit.pagination import PageRequest
 from devstudio_server.patches.models import Approval, Patch
 
@@ -36,9 +37,7 @@ class PatchRepository:
             query = query.where(Patch.task_id == task_id)
         if status is not None:
             query = query.where(Patch.status == status)
-        if page.after is not None:
-            query = query.where(Patch.id < page.after)
-        return self._session.scalars(query.order_by(Patch.id.desc()).limit(page.limit + 1)).all()
+        return self._session.scalars(newest_first(query, Patch, page)).all()
 
     def add(self, row: Patch | Approval) -> None:
         """Store a new patch or approval."""

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from devstudio_server.db import newest_first
 from devstudio_server.kit.pagination import PageRequest
 from devstudio_server.projects.models import Project
 from devstudio_server.projects.schemas import ProjectStatus
@@ -32,9 +33,7 @@ class ProjectRepository:
             query = query.where(Project.status == status)
         if kind is not None:
             query = query.where(Project.type == kind)
-        if page.after is not None:
-            query = query.where(Project.id < page.after)
-        return self._session.scalars(query.order_by(Project.id.desc()).limit(page.limit + 1)).all()
+        return self._session.scalars(newest_first(query, Project, page)).all()
 
     def add(self, project: Project) -> Project:
         """Store a new project."""

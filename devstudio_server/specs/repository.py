@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from devstudio_server.db import newest_first
 from devstudio_server.kit.pagination import PageRequest
 from devstudio_server.specs.models import Criterion, EvidenceRow, Projection, Spec, SpecSession, Task
 from devstudio_server.specs.schemas import DocumentType
@@ -36,9 +37,7 @@ class SpecRepository:
             query = query.where(SpecSession.project_id == project_id)
         if status is not None:
             query = query.where(SpecSession.status == status)
-        if page.after is not None:
-            query = query.where(SpecSession.id < page.after)
-        return self._session.scalars(query.order_by(SpecSession.id.desc()).limit(page.limit + 1)).all()
+        return self._session.scalars(newest_first(query, SpecSession, page)).all()
 
     def slugs(self, project_id: UUID, prefix: str) -> set[str]:
         """Return the slugs of a project that start with ``prefix``, those of deleted sessions too."""

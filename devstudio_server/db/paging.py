@@ -12,7 +12,7 @@ from devstudio_server.kit.pagination import PageRequest
 Row = TypeVar("Row", bound=TenantRow)
 
 
-def newest_first(query: Select[tuple[Row]], model: type[Row], page: PageRequest) -> Select[tuple[Row]]:
+def newest_first(query: Select[Row], model: type[Row], page: PageRequest) -> Select[Row]:
     """Return ``query`` cut to ``page.limit + 1`` rows after ``page.after``; ids are UUIDv7, so they sort by time."""
     if page.after is not None:
         query = query.where(model.id < page.after)

@@ -101,7 +101,7 @@ class GenerationService:
         requirements = requirements_of(texts[DocumentType.REQUIREMENTS])
         known = {criterion.key: criterion for requirement in requirements for criterion in requirement.criteria}
         repository = patches.specs.projects.repository(project)
-        base = repository.create(project.default_branch)
+        base = repository.require_head(project.default_branch)
         tree = repository.tree(base)
         subject = GenerationSubject(
             project_name=project.name,

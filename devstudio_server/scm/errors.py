@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from devstudio_server.kit.errors import AppError, Conflict, Invalid, StorageFull
+from devstudio_server.kit.errors import AppError, Conflict, Invalid, StorageFull, Unavailable
 
 _DISK_FULL = ("No space left on device", "Disk quota exceeded")
 
@@ -14,6 +14,12 @@ class GitFailed(AppError):
 
     status = 500
     title = "Git failed"
+
+
+class RepositoryMissing(Unavailable):
+    """The data folder lost a repository."""
+
+    title = "The repository is missing"
 
 
 class PatchDoesNotApply(Conflict):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstudio_server.kit.errors import AppError
-from devstudio_server.scm.errors import BranchMoved, GitFailed, PatchDoesNotApply, disk_full, git_error
+from devstudio_server.scm.errors import BranchMoved, PatchDoesNotApply, RepositoryMissing, git_error
 
 TIMEOUT_S = 60
 _FULL_BYTES = 64 * 1024  # less free disk than this explains a command that failed without a reason of its own
@@ -92,6 +92,13 @@ class GitRepository:
         """Return the commit of ``branch``, or None when there is no such branch."""
         result = self._run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}", check=False)
         return result.stdout.decode().strip() or None if result.returncode == 0 else None
+
+    def require_head(self, branch: str) -> str:
+        """Return the commit of ``branch``; raises `RepositoryMissing`."""
+        head = self.head(branch)
+        if head is None:
+            raise RepositoryMissing(f"The project's repository, or its branch {branch}, is not there. Restore it.")
+        return head
 
     def is_branch_name(self, branch: str) -> bool:
         """Tell whether git takes ``branch`` as the name of a branch."""

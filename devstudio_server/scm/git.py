@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstudio_server.kit.errors import AppError
-from devstudio_server.scm.errors import BranchMoved, PatchDoesNotApply, RepositoryMissing, git_error
+from devstudio_server.scm.errors import (
+    BranchMoved,
+    GitFailed,
+    PatchDoesNotApply,
+    RepositoryMissing,
+    disk_full,
+    git_error,
+)
 
 TIMEOUT_S = 60
 _FULL_BYTES = 64 * 1024  # less free disk than this explains a command that failed without a reason of its own

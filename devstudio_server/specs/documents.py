@@ -113,7 +113,6 @@ class DocumentStore:
 
         return write
 
-
     def restore(self, session: SpecSession, tree: WorkspaceTree) -> Callable[[], None]:
         """Prepare to write those files of the session that are gone; the answer writes them."""
         texts = self.texts(session)

@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 BASE_PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-LAB_SOURCES := $(shell find labextension -path '*/node_modules' -prune -o -path '*/lib' -prune -o -type f -print 2>/dev/null)
+LAB_SOURCES := $(shell find labextension -path '*/node_modules' -prune -o -path '*/lib' -prune -o -type f -not -name '*.tsbuildinfo' -print 2>/dev/null)
 BUNDLE := devstudio_server/labextension/package.json
 
 .PHONY: help run test check build clean sandbox-image bench campaign openapi

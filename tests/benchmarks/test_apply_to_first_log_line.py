@@ -68,7 +68,8 @@ def apply(api: Api, patch_id: str) -> FirstLines:
     """Apply a patch, follow its log to the end, and check that the run did all of its work."""
     begun = perf_counter()
     run_id = api.post("code/apply", {"patch_id": patch_id}).expect(202)["run_id"]
-    text, seen = "", {}
+    text = ""
+    seen: dict[str, float] = {}
     for event in api.events("GET", f"exec/{run_id}/logs"):
         at = (perf_counter() - begun) * 1000
         text += event["data"]["content"]

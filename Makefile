@@ -91,7 +91,8 @@ $(BUNDLE): $(STAMPS)/node $(LAB_SOURCES)
 
 $(STAMPS)/app: $(STAMPS)/build-tools $(BUNDLE) pyproject.toml
 	@echo "Setting up: DevStudio"
-	@$(PY) -m pip install --quiet --no-build-isolation --editable .
+	@# The bundle is built above; without the variable, the build hook would build it again and touch the lock file.
+	@HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(PY) -m pip install --quiet --no-build-isolation --editable .
 	@touch $@
 
 $(STAMPS)/test: $(STAMPS)/app

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import JSON, DateTime, Dialect, Integer, MetaData, String, Uuid
+from sqlalchemy import JSON, DateTime, Dialect, Index, Integer, MetaData, String, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -53,9 +53,16 @@ class TenantRow(Base):
     __abstract__ = True
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    tenant_id: Mapped[UUID] = mapped_column(index=True)
+    tenant_id: Mapped[UUID]
     created_at: Mapped[datetime] = mapped_column(default=now)
     source_module: Mapped[str] = mapped_column(String(20), default="devstudio")
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Index each table as it is paged: one tenant's rows by id."""
+        super().__init_subclass__(**options)
+        table = getattr(cls, "__table__", None)
+        if table is not None:
+            Index(f"ix_{table.name}_tenant_id_id", table.c.tenant_id, table.c.id)
 
 
 class VersionedRow(TenantRow):

@@ -13,6 +13,7 @@ from devstudio_sandbox import (
     Backend,
     Command,
     Completed,
+    ImageMissing,
     Limits,
     Recipe,
     ReportInvalid,
@@ -102,7 +103,7 @@ class SandboxRunner:
         backend = self._backend()
         log.note(f"Opening a {recipe.language} sandbox ({backend.name}).")
         started = monotonic()
-        with backend.open(spec) as sandbox, self._control.running(job.run_id, sandbox):
+        with self._open(backend, spec, log) as sandbox, self._control.running(job.run_id, sandbox):
             opened(sandbox, recipe)
             log.note(f"Isolation: {sandbox.isolation}. Ready after {monotonic() - started:.2f} s.")
             sandbox.put(self._archive(job))
@@ -110,6 +111,16 @@ class SandboxRunner:
             if applied is not None:
                 return applied
             return self._run_tests(job, sandbox, recipe, log)
+
+    @staticmethod
+    def _open(backend: Backend, spec: SandboxSpec, log: LogWriter) -> Sandbox:
+        """Open a sandbox. An image that was never built is built now, once, and the log says so."""
+        try:
+            return backend.open(spec)
+        except ImageMissing as missing:
+            log.note(f"{missing}. Building it now; this happens once and takes about a minute.")
+        backend.prepare(spec.language, log.note)
+        return backend.open(spec)
 
     def recipe(self, job: TestJob) -> Recipe | None:
         """Find how the tree is tested once the patch is in it."""

@@ -212,7 +212,7 @@ class OperationHandler(ProblemHandler):
         elif wants_events and operation.outside:
             await self._send_events(_progress_events(self, operation, call, arguments))
         else:
-            self._answer(operation, await self.in_thread(operation, call, arguments))
+            self._answer(operation, *await self.in_thread(operation, call, arguments))
 
     def _operation(self, method: str) -> Operation:
         try:
@@ -222,18 +222,22 @@ class OperationHandler(ProblemHandler):
             message = f"This address takes {allowed}, not {method}."
             raise MethodNotAllowed(message, headers={"Allow": allowed}) from None
 
-    async def in_thread(self, operation: Operation, call: Call, arguments: dict[str, Any]) -> Any:
-        """Run the handler in a worker thread, in a unit of work unless it is declared ``outside``."""
+    async def in_thread(self, operation: Operation, call: Call, arguments: dict[str, Any]) -> tuple[Any, str]:
+        """Run the handler in a worker thread, in a unit of work unless it is declared ``outside``.
 
-        def work() -> Any:
+        Return its result, and the same as JSON: a long list is written there, too, and not on the event loop.
+        """
+
+        def work() -> tuple[Any, str]:
             read_only = operation.method == "GET"
             unit = nullcontext() if operation.outside else call.units.begin(call.actor, read_only=read_only)
             with unit as call._session:  # noqa: SLF001 - the handler opens what the call carries
-                return operation.handler(call, **arguments)
+                result = operation.handler(call, **arguments)
+            return result, "" if result is None else result.model_dump_json(by_alias=True)
 
         return await asyncio.get_running_loop().run_in_executor(self.context.executor, work)
 
-    def _answer(self, operation: Operation, result: Any) -> None:
+    def _answer(self, operation: Operation, result: Any, body: str) -> None:
         self.set_status(operation.status)
         if result is None:
             self.set_status(204)
@@ -242,7 +246,7 @@ class OperationHandler(ProblemHandler):
         version = getattr(result, "version", None)
         if isinstance(version, int):
             self.set_header("ETag", f'"{version}"')
-        self.finish(result.model_dump_json(by_alias=True))
+        self.finish(body)
 
     def compute_etag(self) -> None:
         """Leave the ETag to the object's version; Tornado would hash the body."""
@@ -339,8 +343,8 @@ async def _progress_events(
     task.add_done_callback(lambda _: queue.put_nowait(None))
     while (event := await queue.get()) is not None:
         yield event
-    result = task.result()
-    yield ServerEvent("result", None if result is None else result.model_dump(mode="json", by_alias=True))
+    _result, body = task.result()
+    yield ServerEvent("result", json.loads(body) if body else None)
 
 
 def _path_value(name: str, value: str, kind: type) -> Any:

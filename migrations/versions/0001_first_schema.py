@@ -35,7 +35,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     )
     with op.batch_alter_table("ds_jobs", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ds_jobs_status"), ["status"], unique=False)
-        batch_op.create_index(batch_op.f("ix_ds_jobs_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index("ix_ds_jobs_tenant_id_id", ["tenant_id", "id"], unique=False)
 
     op.create_table(
         "ds_metrics",
@@ -60,7 +60,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     )
     with op.batch_alter_table("ds_metrics", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ds_metrics_task_id"), ["task_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_ds_metrics_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index("ix_ds_metrics_tenant_id_id", ["tenant_id", "id"], unique=False)
 
     op.create_table(
         "ds_projects",
@@ -83,7 +83,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ds_projects")),
     )
     with op.batch_alter_table("ds_projects", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_ds_projects_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index("ix_ds_projects_tenant_id_id", ["tenant_id", "id"], unique=False)
 
     op.create_table(
         "ds_spec_sessions",
@@ -109,7 +109,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     )
     with op.batch_alter_table("ds_spec_sessions", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ds_spec_sessions_project_id"), ["project_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_ds_spec_sessions_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index("ix_ds_spec_sessions_tenant_id_id", ["tenant_id", "id"], unique=False)
 
     op.create_table(
         "ds_criteria",
@@ -129,7 +129,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     )
     with op.batch_alter_table("ds_criteria", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ds_criteria_session_id"), ["session_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_ds_criteria_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index("ix_ds_criteria_tenant_id_id", ["tenant_id", "id"], unique=False)
 
     op.create_table(
         "ds_projections",
@@ -148,7 +148,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     )
     with op.batch_alter_table("ds_projections", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ds_projections_session_id"), ["session_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_ds_projections_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index("ix_ds_projections_tenant_id_id", ["tenant_id", "id"], unique=False)
 
     op.create_table(
         "ds_specs",
@@ -169,7 +169,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     )
     with op.batch_alter_table("ds_specs", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ds_specs_session_id"), ["session_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_ds_specs_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index("ix_ds_specs_tenant_id_id", ["tenant_id", "id"], unique=False)
 
     op.create_table(
         "ds_tasks",
@@ -206,7 +206,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     )
     with op.batch_alter_table("ds_tasks", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ds_tasks_session_id"), ["session_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_ds_tasks_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index("ix_ds_tasks_tenant_id_id", ["tenant_id", "id"], unique=False)
 
     op.create_table(
         "ds_runs",
@@ -242,7 +242,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     with op.batch_alter_table("ds_runs", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ds_runs_patch_id"), ["patch_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_ds_runs_project_id"), ["project_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_ds_runs_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index("ix_ds_runs_tenant_id_id", ["tenant_id", "id"], unique=False)
 
     op.create_table(
         "ds_evidence",
@@ -263,7 +263,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     with op.batch_alter_table("ds_evidence", schema=None) as batch_op:
         batch_op.create_index("ix_ds_evidence_session_block", ["session_id", "block_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_ds_evidence_session_id"), ["session_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_ds_evidence_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index("ix_ds_evidence_tenant_id_id", ["tenant_id", "id"], unique=False)
 
     op.create_table(
         "ds_patches",
@@ -300,7 +300,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     with op.batch_alter_table("ds_patches", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ds_patches_project_id"), ["project_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_ds_patches_task_id"), ["task_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_ds_patches_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index("ix_ds_patches_tenant_id_id", ["tenant_id", "id"], unique=False)
 
     op.create_table(
         "ds_approvals",
@@ -318,7 +318,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     )
     with op.batch_alter_table("ds_approvals", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ds_approvals_patch_id"), ["patch_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_ds_approvals_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index("ix_ds_approvals_tenant_id_id", ["tenant_id", "id"], unique=False)
 
     # ### end Alembic commands ###
 
@@ -327,64 +327,64 @@ def downgrade() -> None:  # noqa: PLR0915 - as above
     """Undo the change."""
     # ### commands auto generated by Alembic - please adjust! ###
     with op.batch_alter_table("ds_approvals", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ds_approvals_tenant_id"))
+        batch_op.drop_index("ix_ds_approvals_tenant_id_id")
         batch_op.drop_index(batch_op.f("ix_ds_approvals_patch_id"))
 
     op.drop_table("ds_approvals")
     with op.batch_alter_table("ds_patches", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ds_patches_tenant_id"))
+        batch_op.drop_index("ix_ds_patches_tenant_id_id")
         batch_op.drop_index(batch_op.f("ix_ds_patches_task_id"))
         batch_op.drop_index(batch_op.f("ix_ds_patches_project_id"))
 
     op.drop_table("ds_patches")
     with op.batch_alter_table("ds_evidence", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ds_evidence_tenant_id"))
+        batch_op.drop_index("ix_ds_evidence_tenant_id_id")
         batch_op.drop_index(batch_op.f("ix_ds_evidence_session_id"))
         batch_op.drop_index("ix_ds_evidence_session_block")
 
     op.drop_table("ds_evidence")
     with op.batch_alter_table("ds_runs", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ds_runs_tenant_id"))
+        batch_op.drop_index("ix_ds_runs_tenant_id_id")
         batch_op.drop_index(batch_op.f("ix_ds_runs_project_id"))
         batch_op.drop_index(batch_op.f("ix_ds_runs_patch_id"))
 
     op.drop_table("ds_runs")
     with op.batch_alter_table("ds_tasks", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ds_tasks_tenant_id"))
+        batch_op.drop_index("ix_ds_tasks_tenant_id_id")
         batch_op.drop_index(batch_op.f("ix_ds_tasks_session_id"))
 
     op.drop_table("ds_tasks")
     with op.batch_alter_table("ds_specs", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ds_specs_tenant_id"))
+        batch_op.drop_index("ix_ds_specs_tenant_id_id")
         batch_op.drop_index(batch_op.f("ix_ds_specs_session_id"))
 
     op.drop_table("ds_specs")
     with op.batch_alter_table("ds_projections", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ds_projections_tenant_id"))
+        batch_op.drop_index("ix_ds_projections_tenant_id_id")
         batch_op.drop_index(batch_op.f("ix_ds_projections_session_id"))
 
     op.drop_table("ds_projections")
     with op.batch_alter_table("ds_criteria", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ds_criteria_tenant_id"))
+        batch_op.drop_index("ix_ds_criteria_tenant_id_id")
         batch_op.drop_index(batch_op.f("ix_ds_criteria_session_id"))
 
     op.drop_table("ds_criteria")
     with op.batch_alter_table("ds_spec_sessions", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ds_spec_sessions_tenant_id"))
+        batch_op.drop_index("ix_ds_spec_sessions_tenant_id_id")
         batch_op.drop_index(batch_op.f("ix_ds_spec_sessions_project_id"))
 
     op.drop_table("ds_spec_sessions")
     with op.batch_alter_table("ds_projects", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ds_projects_tenant_id"))
+        batch_op.drop_index("ix_ds_projects_tenant_id_id")
 
     op.drop_table("ds_projects")
     with op.batch_alter_table("ds_metrics", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ds_metrics_tenant_id"))
+        batch_op.drop_index("ix_ds_metrics_tenant_id_id")
         batch_op.drop_index(batch_op.f("ix_ds_metrics_task_id"))
 
     op.drop_table("ds_metrics")
     with op.batch_alter_table("ds_jobs", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ds_jobs_tenant_id"))
+        batch_op.drop_index("ix_ds_jobs_tenant_id_id")
         batch_op.drop_index(batch_op.f("ix_ds_jobs_status"))
 
     op.drop_table("ds_jobs")

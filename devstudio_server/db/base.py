@@ -53,7 +53,7 @@ class TenantRow(Base):
     __abstract__ = True
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    tenant_id: Mapped[UUID]
+    tenant_id: Mapped[UUID] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(default=now)
     source_module: Mapped[str] = mapped_column(String(20), default="devstudio")
 

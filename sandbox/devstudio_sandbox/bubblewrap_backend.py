@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from devstudio_sandbox.base import RUN_VARIABLE, TOOLS, SupervisedSandbox, envir
 from devstudio_sandbox.errors import SandboxUnavailable
 from devstudio_sandbox.host import PLUGIN, PLUGIN_NAME, SUPERVISOR, find_node, kill_runs, rlimits, spawn, tool_path
 from devstudio_sandbox.identity import tenant_uid
-from devstudio_sandbox.ports import BackendStatus, Limits, SandboxSpec
+from devstudio_sandbox.ports import BackendStatus, Language, Limits, SandboxSpec
 from devstudio_sandbox.supervisor import BOOT
 
 WORKSPACE = "/workspace"
@@ -190,6 +190,9 @@ class BubblewrapBackend:
         except BaseException:
             process.close()
             raise
+
+    def prepare(self, language: Language, say: Callable[[str], None]) -> None:
+        """Nothing to make: the tools are the host's own."""
 
     def reap(self, keep: Collection[UUID] = (), only: Collection[UUID] | None = None) -> int:
         """Kill marked processes; all else goes with them."""

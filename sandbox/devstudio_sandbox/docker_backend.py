@@ -3,8 +3,9 @@
 import json
 import logging
 import socket
+import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,10 +21,11 @@ from devstudio_sandbox.base import CONTAINER_PATH, TOOLS, SupervisedSandbox, env
 from devstudio_sandbox.docker_stream import AttachedStream
 from devstudio_sandbox.errors import ImageMissing, SandboxError, SandboxUnavailable
 from devstudio_sandbox.identity import tenant_uid
-from devstudio_sandbox.ports import BackendStatus, Isolation, Limits, SandboxSpec
+from devstudio_sandbox.ports import BackendStatus, Isolation, Language, Limits, SandboxSpec
 from devstudio_sandbox.supervisor import BOOT
 
 log = logging.getLogger(__name__)
+_building = threading.Lock()
 
 IMAGES: Mapping[str, str] = {
     "python": "renum-devstudio-python:latest",
@@ -148,6 +150,21 @@ class DockerBackend:
             raise SandboxError(f"the engine refused to start a sandbox: {problem.explanation}") from problem
         except (DockerException, RequestException, OSError) as problem:
             raise SandboxUnavailable(f"no Docker engine answers ({problem}): {START_ENGINE}") from problem
+
+    def prepare(self, language: Language, say: Callable[[str], None]) -> None:
+        """Build the language's image if it is missing; of two callers, the second waits for the first."""
+        from devstudio_sandbox.images.build import build, connect  # noqa: PLC0415 - it needs this module
+
+        with _building:
+            if self._images[language] != IMAGES[language]:
+                raise ImageMissing(f"{self._images[language]} is not there, and only its owner can build it")
+            client = connect(self._host)
+            try:
+                build(client, language, base_image=None, if_missing=True, say=say)
+            except (DockerException, RequestException, OSError) as problem:
+                raise SandboxError(f"the image could not be built: {problem}") from problem
+            finally:
+                client.close()
 
     def reap(self, keep: Collection[UUID] = (), only: Collection[UUID] | None = None) -> int:
         """Remove labelled containers, running or not."""

@@ -204,6 +204,20 @@ class Backend(Protocol):
 
         """
 
+    def prepare(self, language: Language, say: Callable[[str], None]) -> None:
+        """Make what ``open`` needs and this machine can make by itself: a missing image is built, which takes a minute.
+
+        ``say`` gets a line per step.
+
+        Raises
+        ------
+        SandboxUnavailable
+            The backend does not work here (any more).
+        SandboxError
+            It cannot be made here; the message says what to do.
+
+        """
+
     def reap(self, keep: Collection[UUID] = (), only: Collection[UUID] | None = None) -> int:
         """Remove what crashed owners left behind: every sandbox whose run id is not in ``keep``.
 

@@ -10,14 +10,14 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from uuid import UUID
 
 from devstudio_sandbox.base import RUN_VARIABLE, SupervisedSandbox, environment
 from devstudio_sandbox.errors import SandboxError
 from devstudio_sandbox.host import PACKAGE, PLUGIN, PLUGIN_NAME, kill_runs, rlimits, spawn, tool_path
-from devstudio_sandbox.ports import BackendStatus, SandboxSpec
+from devstudio_sandbox.ports import BackendStatus, Language, SandboxSpec
 from devstudio_sandbox.supervisor import BOOT
 
 PREFIX = "renum-devstudio-"
@@ -45,6 +45,9 @@ class ProcessBackend:
             if isinstance(problem, OSError):
                 raise SandboxError(f"a process could not be started: {problem}") from problem
             raise
+
+    def prepare(self, language: Language, say: Callable[[str], None]) -> None:
+        """Nothing to make: the tools are the host's own."""
 
     def reap(self, keep: Collection[UUID] = (), only: Collection[UUID] | None = None) -> int:
         """Kill marked processes and remove directories."""

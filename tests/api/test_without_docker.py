@@ -145,3 +145,17 @@ def test_killed_in_the_middle_of_a_run_it_ends_the_run_after_the_next_start(tmp_
         path = next(again.data_dir.glob(f"repositories/*/{run['project_id']}.git"))
         count = ["git", f"--git-dir={path}", "rev-list", "--count", "main"]
         assert subprocess.run(count, check=True, capture_output=True, text=True).stdout.strip() == "2"
+
+
+def test_an_image_that_was_never_built_is_built_by_the_first_run(api: Api) -> None:
+    """The tag is taken away, as on a machine where nobody ran `make sandbox-image`."""
+    project = api.project(template="node", type="integration")
+    session = api.session(project["id"])
+    planned = api.post("plan", {"session_id": session["id"], "stage": "all", "model": "offline"}).expect(200)
+    patch = api.post("code/generate", {"task_id": planned["tasks"][0]["id"], "model": "offline"}).expect(201)
+    subprocess.run(["docker", "rmi", "--force", "renum-devstudio-node:latest"], check=True, capture_output=True)
+    run = api.apply(patch["patch_id"])
+    assert (run["status"], run["isolation"]) == ("success", "container"), run["reason"]
+    log = api.get(f"exec/{run['id']}/logs", limit=1_000_000).expect(200)["content"]
+    assert "Building it now" in log
+    assert "renum-devstudio-node:latest is ready" in log

@@ -1,5 +1,6 @@
 """The base image: one that the operator names, or a small Debian made here without any image registry."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import docker
 from docker.errors import APIError, ContainerError
+from requests.exceptions import RequestException
 
 from devstudio_sandbox.errors import SandboxError
 from devstudio_sandbox.images.engine import build_image
 
 BASE_IMAGE = "renum-devstudio-base:bookworm"
+PUBLIC_IMAGE = "debian:bookworm-slim"
 PREPARED_IMAGE = "renum-devstudio-base:prepared"
 SUITE = "bookworm"
 PACKAGES = ("python3", "git", "ca-certificates", "make")
@@ -48,7 +51,7 @@ def prepare_base(client: docker.DockerClient, image: str | None, say: Say) -> Ba
         this machine cannot make one.
 
     """
-    name = image or made_here(client, say)
+    name = present(client, image, say) if image else made_or_pulled(client, say)
     tools = probe(client, name)
     if not tools.issuperset(NEEDED_TOOLS):
         if "apt-get" not in tools:
@@ -99,17 +102,38 @@ def completed(client: docker.DockerClient, image: str) -> str:
     return PREPARED_IMAGE
 
 
-def made_here(client: docker.DockerClient, say: Say) -> str:
-    """Make the base image with mmdebstrap, once."""
+def present(client: docker.DockerClient, image: str, say: Say) -> str:
+    """Return ``image`` once the engine has it; what it lacks is pulled from its registry."""
+    if client.images.list(name=image):
+        return image
+    say(f"pulling {image}")
+    try:
+        client.images.pull(*image.rsplit(":", 1) if ":" in image.rsplit("/", 1)[-1] else (image, "latest"))
+    except (APIError, RequestException) as problem:
+        reason = getattr(problem, "explanation", None) or problem
+        raise SandboxError(f"{image} is not there and could not be pulled ({reason})") from problem
+    return image
+
+
+def made_or_pulled(client: docker.DockerClient, say: Say) -> str:
+    """Return the base image: made before, made now by mmdebstrap, or else Debian's own from the registry."""
     if client.images.list(name=BASE_IMAGE):
         return BASE_IMAGE
-    repository, tag = BASE_IMAGE.split(":")
     program = shutil.which("mmdebstrap")
-    if program is None:
+    if program is not None and os.geteuid() == 0:
+        return made_here(client, program, say)
+    try:
+        return present(client, PUBLIC_IMAGE, say)
+    except SandboxError as problem:
         raise SandboxError(
-            "there is no base image. Either `apt install mmdebstrap` and run this as root,"
-            " or pull one and name it: `--base-image python:3.12-slim`"
-        )
+            f"there is no base image: {problem}. Name one that the engine has (`--base-image python:3.12-slim`),"
+            " or `apt install mmdebstrap` and build as root"
+        ) from problem
+
+
+def made_here(client: docker.DockerClient, program: str, say: Say) -> str:
+    """Make the base image with mmdebstrap, once."""
+    repository, tag = BASE_IMAGE.split(":")
     say(f"making {BASE_IMAGE} with mmdebstrap (about 35 s)")
     with tempfile.TemporaryDirectory() as folder:
         tar = Path(folder, "base.tar")

@@ -17,7 +17,7 @@ BASE_PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3
 LAB_SOURCES := $(shell find labextension -path '*/node_modules' -prune -o -path '*/lib' -prune -o -type f -not -name '*.tsbuildinfo' -print 2>/dev/null)
 BUNDLE := devstudio_server/labextension/package.json
 
-.PHONY: help run test check build clean sandbox-image bench campaign openapi
+.PHONY: system-parts help run test check build clean sandbox-image bench campaign openapi
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -25,8 +25,7 @@ help: ## List the targets
 run: $(STAMPS)/app ## Set everything up and serve the studio on PORT (default 8000)
 	@exec $(PY) -m devstudio_server.serve
 
-test: $(STAMPS)/test ## Set everything up and run all tests
-	@$(PY) tests/support/system_parts.py
+test: system-parts $(STAMPS)/test ## Set everything up and run all tests
 	@$(PY) -m devstudio_sandbox.images build all --if-missing
 	npm --prefix labextension run --silent test
 	$(PY) -m pytest
@@ -52,8 +51,7 @@ openapi: $(STAMPS)/app ## Write openapi.yaml, the typed client and the table of 
 	$(PY) -m devstudio_server.reference docs/configuration.md
 	npm --prefix labextension run --silent generate
 
-bench: $(STAMPS)/test ## Run the benchmarks beside their peers and print the ratios
-	@$(PY) tests/support/system_parts.py
+bench: system-parts $(STAMPS)/test ## Run the benchmarks beside their peers and print the ratios
 	@$(PY) -m devstudio_sandbox.images build all --if-missing
 	$(PY) -m pytest tests/benchmarks -q -s -o addopts="--import-mode=importlib" --bench-scale=full
 
@@ -63,6 +61,10 @@ clean: ## Remove what was built; data and the git history stay
 	rm -rf $(VENV) $(STAMPS) dist build devstudio_server/labextension labextension/lib labextension/node_modules \
 		test-artifacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# First, so that a missing part is told before minutes of set-up.
+system-parts: $(STAMPS)/venv
+	@$(PY) tests/support/system_parts.py
 
 # --- set-up, each step once, and again when what it depends on changes -------------------------------------------
 

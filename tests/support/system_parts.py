@@ -98,6 +98,8 @@ def start_engine() -> None:
 
 def main() -> None:
     """Make sure that everything is there and runs."""
+    if os.geteuid() != 0:
+        print("Some tests mount small disks to fill them, which only root can do; they will fail here.", flush=True)
     missing = missing_parts()
     if missing:
         install(missing)

@@ -129,6 +129,13 @@ def test_a_person_brings_a_task_to_done(page: Page, fresh_studio: MakeRun, artif
     assert tasks[0]["evidence"]["commit"]
 
 
+def save(page: Page) -> None:
+    """Save the notebook in front, and see that the server took it."""
+    with page.expect_response(lambda answer: answer.request.method == "PUT" and ".ipynb" in answer.url) as saved:
+        page.keyboard.press("Control+S")
+    assert saved.value.status == 200
+
+
 def test_the_notebook_is_saved_into_the_documents(page: Page, fresh_studio: MakeRun, artifacts: Path) -> None:
     api = fresh_studio.api
     session = api.session(api.project(name="Notebook project")["id"], title="Notebook session")
@@ -141,11 +148,16 @@ def test_the_notebook_is_saved_into_the_documents(page: Page, fresh_studio: Make
     content.fill(
         "# Requirements\n\n### Requirement 1: Hi\n#### Acceptance Criteria\n1. WHEN greeted THE SYSTEM SHALL answer\n"
     )
-    with page.expect_response(lambda response: response.request.method == "PUT" and ".ipynb" in response.url) as saved:
-        page.keyboard.press("Control+S")
-    assert saved.value.status == 200
+    save(page)
+    # A second save of the same editor, whose text has no ids: no conflict, no dialog, and the ids stay what they are.
+    first = api.get(f"spec-sessions/{session['id']}").expect(200)["documents"]["requirements"]["content"]
+    content.press("Control+End")
+    content.press_sequentially("2. WHEN left alone THE SYSTEM SHALL wait")
+    save(page)
+    expect(page.locator(".jp-Dialog")).to_have_count(0)
     person.see("saved")
     found = api.get(f"spec-sessions/{session['id']}").expect(200)["documents"]["requirements"]
     assert "WHEN greeted THE SYSTEM SHALL answer <!-- id:" in found["content"]
     criteria = api.get(f"spec-sessions/{session['id']}/tasks").expect(200)["criteria"]
-    assert [row["key"] for row in criteria] == ["1.1"]
+    assert [row["key"] for row in criteria] == ["1.1", "1.2"]
+    assert found["content"].startswith(first.rstrip("\n"))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 
@@ -38,8 +38,7 @@ class Units:
 
         Raises `StorageFull` and `Unavailable` for a full disk and a lost database.
         """
-        connection = self.engine.connect().execution_options(**{READ_ONLY: read_only})
-        with connection, Session(connection, expire_on_commit=False) as session:
+        with self._connect(read_only=read_only) as connection, Session(connection, expire_on_commit=False) as session:
             session.info[_ACTOR] = actor
             try:
                 yield session
@@ -47,6 +46,12 @@ class Units:
             except OperationalError as error:
                 raise _explained(error) from error
             _run_after_commit(session)
+
+    def _connect(self, *, read_only: bool) -> Connection:
+        try:
+            return self.engine.connect().execution_options(**{READ_ONLY: read_only})
+        except OperationalError as error:
+            raise _explained(error) from error
 
     @contextmanager
     def system(self) -> Iterator[Session]:

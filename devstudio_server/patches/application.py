@@ -89,7 +89,7 @@ class PatchApplication:
             return
         if not approvals:
             raise DigestMismatch("No approval names the bytes that this patch has now, so it was not applied.")
-        head = _required(repository.head(branch))
+        head = repository.require_head(branch)
         base = repository.tree(head)
         diff = patch.patch_content.encode()
         result = repository.apply(base, diff)

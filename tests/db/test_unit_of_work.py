@@ -7,7 +7,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy
@@ -305,3 +305,9 @@ def test_an_engine_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path}/no/such/folder/x.db")
     with pytest.raises(sqlalchemy.exc.OperationalError, match="unable to open"):
         engine.connect()
+
+
+def test_a_database_that_cannot_be_opened_is_told_as_unavailable(tmp_path: Path) -> None:
+    units = Units(create_engine(f"sqlite:///{tmp_path / 'no-such-folder' / 'test.db'}"))
+    with pytest.raises(Unavailable, match="did not answer"), units.begin(Actor(uuid4(), uuid4())):
+        raise AssertionError("no unit of work without a database")

@@ -26,9 +26,9 @@ def fresh_studio(fresh_checkout: Path, model_server: ModelServer) -> Iterator[Ma
         yield served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium. Its event loop is this thread's, so it must end before tests that run one of their own."""
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(CHROMIUM_FLAGS))
         yield launched

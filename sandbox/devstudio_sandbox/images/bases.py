@@ -111,7 +111,9 @@ def present(client: docker.DockerClient, image: str, say: Say) -> str:
         client.images.pull(*image.rsplit(":", 1) if ":" in image.rsplit("/", 1)[-1] else (image, "latest"))
     except (APIError, RequestException) as problem:
         reason = getattr(problem, "explanation", None) or problem
-        raise SandboxError(f"{image} is not there and could not be pulled ({reason})") from problem
+        raise SandboxError(
+            f"{image} is not there and could not be pulled ({reason}): name another, or leave --base-image away"
+        ) from problem
     return image
 
 

@@ -75,12 +75,20 @@ def engine_answers() -> bool:
             return False
 
 
+def mount_control_groups() -> None:
+    """Mount the control groups where nothing has, as on a machine without systemd; the engine needs them."""
+    program = shutil.which("cgroupfs-mount")
+    if program is not None and not os.path.ismount("/sys/fs/cgroup"):
+        subprocess.run([program], check=True)
+
+
 def start_engine() -> None:
     """Start ``dockerd`` when no engine answers, and wait until it does."""
     if engine_answers():
         return
     if os.geteuid() != 0:
         sys.exit("No Docker engine answers, and only root can start one: sudo systemctl start docker")
+    mount_control_groups()
     log_path = Path("/var/log/devstudio-dockerd.log")
     for stale in (Path("/var/run/docker.pid"), Path("/run/docker/containerd/containerd.pid")):
         stale.unlink(missing_ok=True)  # left by an engine that was killed with its machine

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,11 +108,8 @@ def task_of(api: Api, session: dict[str, Any], task: dict[str, Any]) -> dict[str
 
 def test_editing_a_criterion_takes_done_away_and_undoing_gives_it_back(studio: Studio, api: Api) -> None:
     model = first_model(api, "openai")
-    project = api.project(name="Luhn and card numbers", template="node")
-    name = project["name"]
-    example = __import__("json").loads((EXAMPLES / "luhn/example.json").read_text())["project"]["name"]
-    if name != example:
-        api.put(f"projects/{project['id']}", {"name": example}).expect(200)
+    example = json.loads((EXAMPLES / "luhn/example.json").read_text())
+    project = api.project(**example["project"])
     session = api.session(project["id"])
     text = (EXAMPLES / "luhn/requirements.md").read_text()
     api.put(f"spec-sessions/{session['id']}", {"documents": {"requirements": text}}).expect(200)
@@ -171,12 +168,11 @@ def test_offline_proves_criteria_that_are_examples(api: Api) -> None:
     assert task_of(api, session, task)["status"] == "done"
 
 
-def test_every_example_runs_offline_and_ends_honestly(studio: Studio, tmp_path: Path) -> None:
-    del tmp_path
-    script = EXAMPLES / "semver/run.py"
+@pytest.mark.parametrize("slug", SLUGS)
+def test_every_example_runs_offline_and_ends_honestly(studio: Studio, slug: str) -> None:
+    script = EXAMPLES / slug / "run.py"
     command = [str(CHECKOUT / ".venv/bin/python"), str(script), "--url", studio.url, "--token", TOKEN]
-    done = subprocess.run(
-        [*command, "--model", "offline", "--auto-approve"], capture_output=True, text=True, check=False
-    )
+    arguments = ["--model", "offline", "--auto-approve"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 3, done.stdout[-3000:] + done.stderr
     assert "Still open" in done.stdout

@@ -130,8 +130,14 @@ def test_a_person_brings_a_task_to_done(page: Page, fresh_studio: MakeRun, artif
 
 
 def save(page: Page) -> None:
-    """Save the notebook in front, and see that the server took it."""
-    with page.expect_response(lambda answer: answer.request.method == "PUT" and ".ipynb" in answer.url) as saved:
+    """Save the notebook in front, and see that the server took it.
+
+    A save ends with its checkpoint; until then JupyterLab passes over the next one.
+    """
+    with (
+        page.expect_response(lambda answer: answer.request.method == "POST" and "/checkpoints" in answer.url),
+        page.expect_response(lambda answer: answer.request.method == "PUT" and ".ipynb" in answer.url) as saved,
+    ):
         page.keyboard.press("Control+S")
     assert saved.value.status == 200
 

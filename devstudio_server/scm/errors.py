@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-
 from devstudio_server.kit.errors import AppError, Conflict, Invalid, StorageFull, Unavailable
 
 _DISK_FULL = ("No space left on device", "Disk quota exceeded")
@@ -52,8 +50,3 @@ def git_error(command: str, stderr: str) -> AppError:
 def disk_full() -> StorageFull:
     """Return the error of a full disk below the repositories."""
     return StorageFull("The disk of the repositories is full, so nothing was committed. Free some space and try again.")
-
-
-def is_disk_full(error: OSError) -> bool:
-    """Tell whether ``error`` means a full disk or quota."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)

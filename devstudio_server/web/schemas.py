@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Generic, TypeVar
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -69,9 +68,3 @@ class ProblemError(BaseModel):
 
     loc: list[str | int]
     msg: str
-
-
-class PathId(BaseModel):
-    """A path parameter: every id is a UUID."""
-
-    id: UUID

@@ -15,10 +15,12 @@ from devstudio_sandbox import Preference, SandboxError, choose_backend
 from devstudio_server._version import __version__
 from devstudio_server.admin.health import HealthService
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
+from devstudio_server.audit.recorder import record_audit
 from devstudio_server.auth import local_actor
 from devstudio_server.auth.identity import LOCAL_TENANT_ID
-from devstudio_server.db import Units, create_engine
-from devstudio_server.db.migrate import migrate
+from devstudio_server.db import Units
+from devstudio_server.db.opening import open_database
+from devstudio_server.events.recorder import record_events
 from devstudio_server.execution.backend import BackendChoice
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
@@ -54,6 +56,10 @@ class DevStudioApp(ExtensionApp):
     )
     database_url = Unicode(
         help="SQLAlchemy URL of the database. Default: $DEVSTUDIO_DATABASE_URL, else SQLite in the data folder."
+    ).tag(config=True)
+    database_owner_url = Unicode(
+        help="URL of a PostgreSQL database for its owner: with it, the server brings the schema up to date itself. "
+        "Default: $DEVSTUDIO_DATABASE_OWNER_URL."
     ).tag(config=True)
     sandbox_backend = Enum(
         ("auto", "docker", "bubblewrap", "process"),
@@ -107,14 +113,17 @@ class DevStudioApp(ExtensionApp):
     def _default_database_url(self) -> str:
         return DataFolder(Path(self.data_dir)).database_url
 
+    @default("database_owner_url")
+    def _default_database_owner_url(self) -> str:
+        return os.environ.get("DEVSTUDIO_DATABASE_OWNER_URL", "")
+
     def initialize_settings(self) -> None:
         """Open the database, wire the adapters, and start the worker."""
         configure_logging(self.log.level)
         folder = DataFolder(Path(self.data_dir))
         folder.create()
-        engine = create_engine(self.database_url)
-        migrate(engine)
-        self.units = Units(engine)
+        engine = open_database(self.database_url, self.database_owner_url)
+        self.units = Units(engine, recorders=(record_events, record_audit))
         self.ports = Ports()
         self._provide_adapters(folder)
         self._start_worker(folder)

@@ -1,14 +1,15 @@
-"""The table of calls of models: what each used, cost and led to."""
+"""The tables of the AI gateway: what each call of a model used, cost and led to, and the settings of projects."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Numeric, String
+from sqlalchemy import ForeignKey, Integer, Numeric, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from devstudio_server.db import TenantRow
+from devstudio_server.db import TenantRow, VersionedRow
 
 COST_DIGITS = 14
 COST_PLACES = 8
@@ -22,6 +23,7 @@ class Metric(TenantRow):
     """
 
     __tablename__ = "ds_metrics"
+    __subject__ = "metric"
 
     run_id: Mapped[UUID | None]
     task_id: Mapped[UUID | None] = mapped_column(index=True)
@@ -36,3 +38,18 @@ class Metric(TenantRow):
     success: Mapped[bool]
     context_size: Mapped[int | None]
     diff_size: Mapped[int | None]
+
+
+class AgentSettings(VersionedRow):
+    """Which model works on a project, and within which limits."""
+
+    __tablename__ = "ds_agent_settings"
+    __subject__ = "agent_settings"
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("ds_projects.id"), index=True)
+    model: Mapped[str] = mapped_column(String(200))
+    model_provider: Mapped[str] = mapped_column(String(20))
+    temperature: Mapped[Decimal] = mapped_column(Numeric(3, 2), default=Decimal("0.7"))
+    max_tokens: Mapped[int] = mapped_column(Integer, default=4000)
+    policy: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    token_limits: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import JSON, DateTime, Dialect, Index, Integer, MetaData, String, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -32,6 +33,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else as_utc(value)
 
 
+JsonData = JSON().with_variant(JSONB(), "postgresql")
+
+
 class Base(DeclarativeBase):
     """Base of every table. Constraints have stable names, so that migrations can name them."""
 
@@ -44,13 +48,17 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map: ClassVar = {datetime: UtcDateTime, UUID: Uuid, dict[str, Any]: JSON, list[Any]: JSON}
+    type_annotation_map: ClassVar = {datetime: UtcDateTime, UUID: Uuid, dict[str, Any]: JsonData, list[Any]: JsonData}
 
 
 class TenantRow(Base):
-    """A row that belongs to one tenant; `Units` filters and checks ``tenant_id``."""
+    """A row that belongs to one tenant; `Units` filters and checks ``tenant_id``.
+
+    ``__subject__`` names the row in events and in the audit; None keeps the table's changes out of both.
+    """
 
     __abstract__ = True
+    __subject__: ClassVar[str | None] = None
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     tenant_id: Mapped[UUID] = mapped_column()

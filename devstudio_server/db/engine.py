@@ -1,26 +1,45 @@
-"""The engine, with SQLite set up so that threads and crashes do no harm."""
+"""The engine. A transaction opens in one round trip, with its tenant, and with the writers of a tenant one by one.
+
+Both databases keep the same promise: whoever writes sees the newest rows of their tenant and nobody else writes them
+until the commit. SQLite takes its write lock at the start (``BEGIN IMMEDIATE``); PostgreSQL takes an advisory lock of
+the tenant. So a read that decides a write is never stale, whatever the isolation level.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import Engine, event
+from sqlalchemy import URL, Engine, event, make_url
 
 BUSY_TIMEOUT_MS = 10_000
-# Set by a unit of work that only reads; any other takes SQLite's write lock at once, so that two
-# units never both read and then fail to become writers (SQLITE_BUSY without a wait).
+"""How long a writer waits for the one before it."""
+SCHEMA = "devstudio"
+"""The schema of the tables on PostgreSQL."""
+# Execution options of a connection, read when its transaction begins.
 READ_ONLY = "devstudio_read_only"
+TENANT = "devstudio_tenant"
 
 
-def create_engine(url: str) -> Engine:
-    """Make an engine for ``url``, an SQLAlchemy database URL."""
-    engine = sqlalchemy.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+def create_engine(url: str, **options: Any) -> Engine:
+    """Make an engine for ``url``, an SQLAlchemy database URL of SQLite or PostgreSQL; ``options`` are SQLAlchemy's."""
+    engine = sqlalchemy.create_engine(_with_driver(url), **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    elif engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "begin", _begin_postgresql)
     return engine
+
+
+def _with_driver(url: str) -> URL:
+    """Read ``postgres://`` and ``postgresql://`` as psycopg's, which is the driver that is installed."""
+    parsed = make_url(url)
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in {"postgres", "postgresql"} else parsed
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
@@ -37,3 +56,26 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 def _begin_sqlite(connection: sqlalchemy.Connection) -> None:
     read_only = connection.get_execution_options().get(READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    connection.autocommit = True  # transactions are begun by `_begin_postgresql`, not by the driver
+
+
+def _begin_postgresql(connection: sqlalchemy.Connection) -> None:
+    """Begin with the schema and the tenant set for this transaction alone, so that a pooler may sit between."""
+    options = connection.get_execution_options()
+    read_only, tenant = options.get(READ_ONLY, False), options.get(TENANT)
+    setting = str(UUID(str(tenant))) if tenant is not None else ""  # a UUID, so it needs no quoting
+    settings = {"search_path": SCHEMA, "devstudio.tenant_id": setting, "lock_timeout": BUSY_TIMEOUT_MS}
+    set_all = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+    statements = ["BEGIN READ ONLY" if read_only else "BEGIN", f"SELECT {set_all}"]
+    if tenant is not None and not read_only:
+        statements.append(f"SELECT pg_advisory_xact_lock({_lock_number(setting)})")
+    # Without parameters the driver sends all of it at once.
+    connection.exec_driver_sql("; ".join(statements), execution_options={"no_parameters": True})
+
+
+def _lock_number(tenant: str) -> int:
+    """Return the advisory lock of a tenant, 64 bits. Two tenants that share one only wait for each other."""
+    return int.from_bytes(sha256(f"devstudio:{tenant}".encode()).digest()[:8], "big", signed=True)

@@ -8,7 +8,21 @@ from sqlalchemy import MetaData
 
 from devstudio_server.db.base import Base
 
-DOMAINS_WITH_TABLES = ("ai", "execution", "jobs", "patches", "projects", "specs")
+DOMAINS_WITH_TABLES = (
+    "ai",
+    "audit",
+    "auth",
+    "ci",
+    "db",
+    "events",
+    "execution",
+    "jobs",
+    "kv",
+    "patches",
+    "projects",
+    "specs",
+    "web",
+)
 
 
 def all_tables() -> MetaData:

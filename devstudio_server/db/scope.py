@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -10,8 +13,8 @@ from uuid import UUID
 class Actor:
     """A person, or the worker acting for one: the tenant whose rows are visible, and what is permitted.
 
-    ``permissions`` holds values of `devstudio_server.auth.Permission`; ``sole_user`` is true in the local mode,
-    where one person is all there is and may review their own work.
+    ``permissions`` holds values of `devstudio_server.auth.Permission`, ``roles`` those of `devstudio_server.auth.Role`;
+    ``sole_user`` is true in the local mode, where one person is all there is and may review their own work.
     """
 
     tenant_id: UUID
@@ -19,7 +22,33 @@ class Actor:
     name: str = ""
     permissions: frozenset[str] = field(default_factory=frozenset)
     sole_user: bool = False
+    roles: frozenset[str] = field(default_factory=frozenset)
 
     def may(self, permission: str) -> bool:
         """Tell whether this actor holds ``permission``."""
         return permission in self.permissions
+
+
+_ACTING: ContextVar[Actor | None] = ContextVar("devstudio_acting", default=None)
+REQUEST_ID: ContextVar[str] = ContextVar("devstudio_request_id", default="")
+"""The id of the request that is being answered; empty in the background."""
+
+
+def current_actor() -> Actor | None:
+    """Return who the running request or job acts for, or None outside of both. Tasks and threads inherit it."""
+    return _ACTING.get()
+
+
+def set_current_actor(actor: Actor | None) -> None:
+    """Note who the running request acts for; the identity provider calls it once it knows."""
+    _ACTING.set(actor)
+
+
+@contextmanager
+def acting(actor: Actor | None) -> Iterator[None]:
+    """Act for ``actor`` within the block."""
+    token = _ACTING.set(actor)
+    try:
+        yield
+    finally:
+        _ACTING.reset(token)

@@ -17,6 +17,7 @@ class Run(VersionedRow):
     """One run. ``commit`` is set before the branch moves, so that a run that is repeated after a crash commits once."""
 
     __tablename__ = "ds_runs"
+    __subject__ = "run"
 
     project_id: Mapped[UUID] = mapped_column(ForeignKey("ds_projects.id"), index=True)
     patch_id: Mapped[UUID | None] = mapped_column(index=True)

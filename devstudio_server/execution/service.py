@@ -16,7 +16,7 @@ from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.models import Run
 from devstudio_server.execution.repository import RunRepository
 from devstudio_server.execution.schemas import LogPage, RunQuery, RunStatus, RunType
-from devstudio_server.jobs import JobQueue
+from devstudio_server.jobs import WORKER_ID, JobQueue
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.pagination import Page, page_of
 
@@ -34,8 +34,11 @@ class RunEnd:
 
 def interrupted_runs(units: Units) -> list[UUID]:
     """Return the runs, of every tenant, that were under way when the server ended."""
-    with units.system() as session:
-        return RunRepository(session).running()
+    found: list[UUID] = []
+    for tenant_id in units.tenants():
+        with units.begin(Actor(tenant_id, WORKER_ID), read_only=True) as session:
+            found += RunRepository(session).running()
+    return found
 
 
 class RunService:

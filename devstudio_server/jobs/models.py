@@ -1,4 +1,4 @@
-"""The table of the embedded queue."""
+"""The tables of the queue and of leases."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, String
+from sqlalchemy import BigInteger, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devstudio_server.db import TenantRow
@@ -26,3 +26,15 @@ class Job(TenantRow):
     user_name: Mapped[str] = mapped_column(String(200), default="")
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     finished_at: Mapped[datetime | None]
+
+
+class Lease(TenantRow):
+    """Who holds a resource until when. ``fence`` goes up with each holder: work with an older one is refused."""
+
+    __tablename__ = "ds_leases"
+    __table_args__ = (UniqueConstraint("tenant_id", "resource"),)
+
+    resource: Mapped[str] = mapped_column(String(150))
+    holder: Mapped[str] = mapped_column(String(150))
+    fence: Mapped[int] = mapped_column(BigInteger, default=1)
+    expires_at: Mapped[datetime]

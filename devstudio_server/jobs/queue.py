@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -30,11 +32,11 @@ JobHandler = Callable[[JobContext, dict[str, Any]], None]
 class JobQueue:
     """Enqueues jobs in the caller's transaction, and wakes the worker once that has committed."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        """Call ``wake`` after each commit that enqueued something."""
+    def __init__(self, wake: Callable[[UUID], None]) -> None:
+        """Call ``wake`` with the tenant after each commit that enqueued something."""
         self._wake = wake
 
     def enqueue(self, session: Session, actor: Actor, kind: str, payload: dict[str, Any]) -> None:
         """Enqueue a job of ``kind``; ``payload`` is JSON."""
         JobRepository(session).add(Job(kind=kind, payload=payload, user_id=actor.user_id, user_name=actor.name))
-        after_commit(session, self._wake)
+        after_commit(session, partial(self._wake, actor.tenant_id))

@@ -1,4 +1,4 @@
-"""All SQL of the embedded queue. The worker works across tenants, so it uses `Units.system`."""
+"""All SQL of the embedded queue, for the jobs of one tenant."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ class Patch(VersionedRow):
     """A commit-to-be: ``base`` commit, the diff, and the digest that names its bytes."""
 
     __tablename__ = "ds_patches"
+    __subject__ = "patch"
 
     task_id: Mapped[UUID] = mapped_column(ForeignKey("ds_tasks.id"), index=True)
     project_id: Mapped[UUID] = mapped_column(ForeignKey("ds_projects.id"), index=True)
@@ -43,6 +44,7 @@ class Approval(TenantRow):
     """Someone approved the bytes that ``digest`` names. The rule of two people reads these rows."""
 
     __tablename__ = "ds_approvals"
+    __subject__ = "approval"
 
     patch_id: Mapped[UUID] = mapped_column(ForeignKey("ds_patches.id"), index=True)
     user_id: Mapped[UUID]

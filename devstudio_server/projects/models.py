@@ -18,6 +18,7 @@ class Project(VersionedRow):
     """One project of a tenant."""
 
     __tablename__ = "ds_projects"
+    __subject__ = "project"
 
     name: Mapped[str] = mapped_column(String(100))
     description: Mapped[str | None] = mapped_column(Text)

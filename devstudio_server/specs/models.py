@@ -21,6 +21,7 @@ class SpecSession(VersionedRow):
     """One spec session of a project."""
 
     __tablename__ = "ds_spec_sessions"
+    __subject__ = "spec_session"
     __table_args__ = (UniqueConstraint("project_id", "slug"),)
 
     project_id: Mapped[UUID] = mapped_column(ForeignKey("ds_projects.id"), index=True)
@@ -54,6 +55,7 @@ class Spec(TenantRow):
     """One version of one document, first current in ``session_version`` of its session."""
 
     __tablename__ = "ds_specs"
+    __subject__ = "spec"
     __table_args__ = (UniqueConstraint("session_id", "type", "version"),)
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey(_SESSION), index=True)
@@ -83,6 +85,7 @@ class Task(VersionedRow):
     """A task as the present document states it. ``status`` is derived; ``progress`` is where the work stands."""
 
     __tablename__ = "ds_tasks"
+    __subject__ = "task"
     __table_args__ = (UniqueConstraint("session_id", "block_id"),)
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey(_SESSION), index=True)
@@ -112,6 +115,7 @@ class EvidenceRow(TenantRow):
     """A passing run on the applied tree proved a criterion with the text that ``sha256`` names."""
 
     __tablename__ = "ds_evidence"
+    __subject__ = "evidence"
     __table_args__ = (Index("ix_ds_evidence_session_block", "session_id", "block_id"),)
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey(_SESSION), index=True)

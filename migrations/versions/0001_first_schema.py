@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 
 def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
@@ -21,7 +24,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     op.create_table(
         "ds_jobs",
         sa.Column("kind", sa.String(length=50), nullable=False),
-        sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("payload", JSON, nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("user_name", sa.String(length=200), nullable=False),
@@ -72,7 +75,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("provider", sa.String(length=20), nullable=True),
         sa.Column("created_by", sa.Uuid(), nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
-        sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.Column("metadata", JSON, nullable=False),
         sa.Column("default_branch", sa.String(length=100), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -93,9 +96,9 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("author_id", sa.Uuid(), nullable=False),
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.Column("metadata", JSON, nullable=False),
         sa.Column("slug", sa.String(length=80), nullable=False),
-        sa.Column("document_versions", sa.JSON(), nullable=False),
+        sa.Column("document_versions", JSON, nullable=False),
         sa.Column("deleted", sa.Boolean(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -188,9 +191,9 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("estimated_hours", sa.Integer(), nullable=True),
         sa.Column("actual_hours", sa.Integer(), nullable=True),
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("links", sa.JSON(), nullable=False),
-        sa.Column("metadata", sa.JSON(), nullable=False),
-        sa.Column("criteria", sa.JSON(), nullable=False),
+        sa.Column("links", JSON, nullable=False),
+        sa.Column("metadata", JSON, nullable=False),
+        sa.Column("criteria", JSON, nullable=False),
         sa.Column("optional", sa.Boolean(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("removed", sa.Boolean(), nullable=False),
@@ -225,8 +228,8 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("exit_code", sa.Integer(), nullable=True),
         sa.Column("logs_url", sa.String(length=500), nullable=True),
-        sa.Column("metrics_json", sa.JSON(), nullable=True),
-        sa.Column("tests", sa.JSON(), nullable=False),
+        sa.Column("metrics_json", JSON, nullable=True),
+        sa.Column("tests", JSON, nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
         sa.Column("created_by", sa.Uuid(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -276,8 +279,8 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("base", sa.String(length=64), nullable=False),
         sa.Column("result_tree", sa.String(length=64), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("files", sa.JSON(), nullable=False),
-        sa.Column("warnings", sa.JSON(), nullable=False),
+        sa.Column("files", JSON, nullable=False),
+        sa.Column("warnings", JSON, nullable=False),
         sa.Column("model", sa.String(length=200), nullable=False),
         sa.Column("provider", sa.String(length=20), nullable=False),
         sa.Column("created_by", sa.Uuid(), nullable=False),

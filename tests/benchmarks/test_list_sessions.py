@@ -24,7 +24,7 @@ from benchmarks import bare_tornado
 from benchmarks.conftest import Scale
 from benchmarks.reporter import Figure, Reporter
 from devstudio_server.auth.identity import LOCAL_TENANT_ID, LOCAL_USER_ID
-from devstudio_server.db import Units, create_engine
+from devstudio_server.db import create_engine
 from devstudio_server.db.registry import all_tables
 from devstudio_server.kit.clock import as_utc
 from devstudio_server.kit.ids import new_id
@@ -76,8 +76,8 @@ def fill(server: Studio) -> None:
     project_id = UUID(server.api.project()["id"])
     engine = create_engine(DataFolder(server.data_dir).database_url)
     all_tables()  # the mapper wants to see every table that a foreign key names
-    with Units(engine).system() as unit:
-        unit.execute(insert(SpecSession), list(rows(project_id)))
+    with engine.begin() as connection:
+        connection.execute(insert(SpecSession), list(rows(project_id)))
     engine.dispose()
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, aliased
 
 from devstudio_server.db import Actor, Units, after_commit, check_version, create_engine
 from devstudio_server.db.engine import BUSY_TIMEOUT_MS
-from devstudio_server.db.unit_of_work import ForeignTenantError
+from devstudio_server.db.unit_of_work import UNSCOPED, ForeignTenantError
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.errors import PreconditionFailed, StorageFull, Unavailable
 from devstudio_server.projects.models import Project
@@ -148,11 +148,28 @@ def test_without_an_actor_tenant_rows_are_out_of_reach(units: Units, ana: Actor)
             session.flush()
 
 
-def test_the_system_unit_sees_every_tenant(units: Units, ana: Actor, eve: Actor) -> None:
+def test_every_tenant_is_known_from_its_first_write_on(units: Units, ana: Actor, eve: Actor) -> None:
+    assert units.tenants() == []
+    with units.begin(eve, read_only=True) as unit:
+        assert unit.scalars(select(Project)).all() == []
+    assert units.tenants() == []
     add(units, ana, "one")
     add(units, eve, "two")
-    with units.system() as unit:
-        assert sorted(unit.scalars(select(Project.name))) == ["one", "two"]
+    add(units, ana, "three")
+    assert sorted(units.tenants()) == sorted([ana.tenant_id, eve.tenant_id])
+
+
+def test_statements_that_cannot_be_filtered_are_refused(units: Units, ana: Actor) -> None:
+    add(units, ana)
+    statements = (
+        text("SELECT * FROM ds_projects"),
+        select(Project.__table__),
+        sqlalchemy.delete(Project.__table__),
+        sqlalchemy.insert(Project),
+    )
+    for statement in statements:
+        with pytest.raises(ForeignTenantError), units.begin(ana) as unit:
+            unit.execute(statement)
 
 
 def test_a_unit_that_raises_leaves_nothing(units: Units, ana: Actor) -> None:
@@ -214,7 +231,8 @@ def test_a_callback_that_fails_keeps_neither_the_commit_nor_the_next_from_happen
 def test_sqlite_is_set_up_for_threads_and_crashes(units: Units, ana: Actor) -> None:
     expected = {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 2, "busy_timeout": BUSY_TIMEOUT_MS}
     with units.begin(ana, read_only=True) as unit:
-        assert {name: unit.scalar(text(f"PRAGMA {name}")) for name in expected} == expected
+        plain = {UNSCOPED: True}
+        assert {name: unit.scalar(text(f"PRAGMA {name}"), execution_options=plain) for name in expected} == expected
 
 
 def test_readers_do_not_wait_for_a_writer_nor_it_for_them(units: Units, ana: Actor) -> None:

@@ -16,7 +16,8 @@ from devstudio_server.ai.gateway import Conversation, Gateway, GatewaySettings, 
 from devstudio_server.ai.models import Metric
 from devstudio_server.ai.subjects import GenerationSubject, PlanSubject
 from devstudio_server.auth import local_actor
-from devstudio_server.db import Base, Units, create_engine
+from devstudio_server.db import Units, create_engine
+from devstudio_server.db.registry import all_tables
 from devstudio_server.web.schemas import Payload
 from support.model_server import Answer, Brain, Call, Fault, ModelServer, ScriptBrain, SeenRequest
 
@@ -122,7 +123,7 @@ class World:
 
     def __post_init__(self) -> None:
         engine = create_engine(f"sqlite:///{self.tmp_path / 'test.db'}")
-        Base.metadata.create_all(engine, tables=[Base.metadata.tables["ds_metrics"]])
+        all_tables().create_all(engine)
         self.units = Units(engine)
         self.actor = local_actor()
         self.server: ModelServer | None = None

@@ -99,7 +99,8 @@ class DomainWorld:
         self.ports.provide(JobQueue, JobQueue(self._wake))
         self.sync = NotebookSync(self.units, self.git, self.workspaces)
 
-    def _wake(self) -> None:
+    def _wake(self, tenant_id: UUID) -> None:
+        assert tenant_id == self.actor.tenant_id
         self.wakes += 1
 
     def close(self) -> None:
@@ -141,10 +142,9 @@ class DomainWorld:
 
     def session(self, project: Project | None = None, title: str = "First", **documents: str) -> SpecSessionRead:
         """Create a session, with documents when they are given."""
+        project = project or self.project()
         with self.specs() as specs:
-            created = specs.read(
-                specs.create(SpecSessionCreate(project_id=(project or self.project()).id, title=title))
-            )
+            created = specs.read(specs.create(SpecSessionCreate(project_id=project.id, title=title)))
         return self.write(created.id, **documents) if documents else created
 
     def write(self, session_id: UUID, *, expected: int | None = None, **documents: str) -> SpecSessionRead:

@@ -273,10 +273,11 @@ def test_a_tick_changes_nothing(domain: DomainWorld, session: SpecSessionRead) -
 
 
 def test_done_cannot_be_noted_as_progress(domain: DomainWorld, session: SpecSessionRead) -> None:
+    first, second = task(domain, session).id, task(domain, session, "2").id
     with pytest.raises(ValueError, match="derived"), domain.specs() as specs:
-        specs.record_progress(task(domain, session).id, TaskStatus.DONE, "please")
+        specs.record_progress(first, TaskStatus.DONE, "please")
     with domain.specs() as specs:
-        specs.record_progress(task(domain, session, "2").id, TaskStatus.REVIEW, "look")
+        specs.record_progress(second, TaskStatus.REVIEW, "look")
     assert (task(domain, session, "2").status, task(domain, session, "2").status_reason) == (TaskStatus.REVIEW, "look")
 
 

@@ -2,26 +2,120 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Annotated
 
 import typer
+from sqlalchemy.exc import DBAPIError
 
 from devstudio_server import serve as server
+from devstudio_server._version import __version__
+from devstudio_server.db.engine import create_engine
+from devstudio_server.db.migrate import current_revision, migrate, newest_revision
+from devstudio_server.db.opening import migrate_as_owner
+from devstudio_server.db.roles import DEFAULT_ROLE
+from devstudio_server.doctor import Finding, examine, healthy
+from devstudio_server.settings import DataFolder, default_data_dir
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="RENUM DevStudio: serve it and look after it.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="RENUM DevStudio: serve it, and look after it.",
+    rich_markup_mode=None,
+)
+
+_MARKS = {"ok": "ok  ", "note": "note", "fail": "FAIL"}
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag's value
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
 
 
 @app.callback()
-def devstudio() -> None:
-    """Serve the studio, migrate its database, verify its audit, and find out what is wrong."""
+def devstudio(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the settings from the same environment variables as the server."""
+    del version  # `_show_version` took it
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def serve(
+    context: typer.Context,
+    port: Annotated[int | None, typer.Option(envvar="PORT", min=1, max=65535, help="Port to listen on.")] = None,
+) -> None:
+    """Serve the studio. Options that this command does not know go to `jupyter lab`."""
+    if port is not None:
+        os.environ["PORT"] = str(port)
+    sys.exit(server.main(*context.args))
+
+
+@app.command(name="migrate")
+def migrate_command(
+    database_url: Annotated[
+        str,
+        typer.Option(
+            envvar="DEVSTUDIO_DATABASE_URL", help="Database of the server. Default: SQLite in the data folder."
+        ),
+    ] = "",
+    owner_url: Annotated[
+        str, typer.Option(envvar="DEVSTUDIO_DATABASE_OWNER_URL", help="The same PostgreSQL database, for its owner.")
+    ] = "",
+) -> None:
+    """Bring the database to this version's schema; on PostgreSQL also grant the server's role its rights."""
+    folder = DataFolder(default_data_dir())
+    target = owner_url or database_url or folder.database_url
+    try:
+        engine = create_engine(target)
+        if engine.dialect.name == "sqlite":
+            folder.create()
+        before = current_revision(engine)
+        if engine.dialect.name == "postgresql":
+            role = create_engine(database_url).url.username if database_url else None
+            migrate_as_owner(target, role or DEFAULT_ROLE)
+        else:
+            migrate(engine)
+        engine.dispose()
+    except DBAPIError as error:
+        _fail(f"The database was not changed: {str(error.orig).strip()}")
+    after = newest_revision()
+    typer.echo(f"The schema is {after} already." if before == after else f"Schema {before or 'empty'} -> {after}.")
 
 
 @app.command()
-def serve() -> None:
-    """Serve the studio on $PORT (default 8000)."""
-    sys.exit(server.main())
+def doctor(
+    *,
+    online: Annotated[bool, typer.Option(help="Also ask the AI providers whether the keys work.")] = False,
+) -> None:
+    """Check database, Redis, sandbox, AI and storage, and say how to mend each. Ends with 1 when one is broken."""
+    findings = examine(os.environ, DataFolder(default_data_dir()), online=online)
+    for finding in findings:
+        _show(finding)
+    if not healthy(findings):
+        raise typer.Exit(1)
+
+
+def _show(finding: Finding) -> None:
+    typer.echo(f"{_MARKS[finding.state]}  {finding.part:9} {finding.said}")
+    if finding.mend:
+        typer.echo(f"                {finding.mend}")
+
+
+def _fail(message: str) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
 
 
 def main() -> None:
     """Run the command that the command line names."""
     app()
+
+
+if __name__ == "__main__":
+    main()

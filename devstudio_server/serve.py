@@ -1,4 +1,4 @@
-"""Serve the studio from a checkout: ``python -m devstudio_server.serve``, which is what ``make run`` calls."""
+"""Serve the studio: what ``devstudio serve``, ``python -m devstudio_server.serve`` and ``make run`` do."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-
-
 MAX_PORT = 65535
 
 
-def main() -> int:
-    """Check that the port is free, then become `jupyter lab`. Returns an exit code only when it does not."""
+def main(*more: str) -> int:
+    """Check that the port is free, then become `jupyter lab` with the arguments ``more``.
+
+    Returns an exit code only when the port cannot be used.
+    """
     port = os.environ.get("PORT", "8000")
     problem = port_problem(port)
     if problem:
         sys.stderr.write(f"{problem}\n")
         return 1
-    config = CHECKOUT / "jupyter_config.py"
-    command = [sys.executable, "-m", "jupyterlab", f"--config={config}", f"--ServerApp.port={port}", *_root_flag()]
+    command = [sys.executable, "-m", "jupyterlab", *_config_flag(), f"--ServerApp.port={port}", *_root_flag(), *more]
     sys.stdout.write(f"RENUM DevStudio starts on port {port}. Jupyter prints the address with its token below.\n")
     sys.stdout.flush()
     return os.execv(sys.executable, command)  # noqa: S606 - no shell, and the program is this interpreter
@@ -41,6 +41,12 @@ def port_problem(port: str) -> str:
                 f"PORT={int(port) % MAX_PORT + 1} make run"
             )
     return ""
+
+
+def _config_flag() -> list[str]:
+    """Name the checkout's configuration; that of a wheel is in ``etc/jupyter``, where Jupyter finds it by itself."""
+    config = CHECKOUT / "jupyter_config.py"
+    return [f"--config={config}"] if config.is_file() else []
 
 
 def _root_flag() -> list[str]:

@@ -5,18 +5,26 @@ Every setting of DevStudio is a trait of `DevStudioApp`; docs/configuration.md l
 
 import os
 
-from devstudio_server.auth.identity import LOCAL_TENANT_ID
+from devstudio_server.auth.identity import LOCAL_TENANT_ID, LocalIdentityProvider, TeamIdentityProvider, auth_mode
 from devstudio_server.settings import DataFolder, default_data_dir
 
 c = get_config()  # noqa: F821 - Jupyter provides it
 
 _folder = DataFolder(default_data_dir())
 _folder.create()
-_root = _folder.workspaces / str(LOCAL_TENANT_ID)
-_root.mkdir(parents=True, exist_ok=True)
 
-# What Jupyter shows as its root is where the projects' trees are; a session's files live in `.devstudio/` of each.
-c.ServerApp.root_dir = str(_root)
+if auth_mode() == "team":
+    # People sign in with tokens, and whatever Jupyter keeps is kept for each tenant. A part of this that cannot be
+    # loaded ends the start: a team is not served by half of it.
+    c.ServerApp.identity_provider_class = TeamIdentityProvider
+    c.ServerApp.reraise_server_extension_failures = True
+    c.ServerApp.root_dir = str(_folder.workspaces)
+else:
+    # What Jupyter shows as its root is where the projects' trees are; a session's files live in `.devstudio/` of each.
+    _root = _folder.workspaces / str(LOCAL_TENANT_ID)
+    _root.mkdir(parents=True, exist_ok=True)
+    c.ServerApp.identity_provider_class = LocalIdentityProvider
+    c.ServerApp.root_dir = str(_root)
 c.ContentsManager.allow_hidden = True
 c.ServerApp.jpserver_extensions = {"devstudio_server": True}
 

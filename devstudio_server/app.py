@@ -16,9 +16,10 @@ from devstudio_server._version import __version__
 from devstudio_server.admin.health import HealthService
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
 from devstudio_server.audit.recorder import record_audit
-from devstudio_server.auth import local_actor
-from devstudio_server.auth.identity import LOCAL_TENANT_ID
-from devstudio_server.db import Units
+from devstudio_server.auth.errors import SettingsError
+from devstudio_server.auth.identity import LOCAL_TENANT_ID, TeamIdentityProvider, auth_mode, local_actor
+from devstudio_server.auth.user import NOBODY, actor_of_user
+from devstudio_server.db import Actor, Units, current_actor
 from devstudio_server.db.opening import open_database
 from devstudio_server.events.recorder import record_events
 from devstudio_server.execution.backend import BackendChoice
@@ -27,6 +28,7 @@ from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
 from devstudio_server.execution.runner import DEADLINE_S, SandboxRunner
 from devstudio_server.execution.service import interrupted_runs
 from devstudio_server.jobs import EmbeddedWorker, JobQueue
+from devstudio_server.jobs.models import Job
 from devstudio_server.jupyter.contents import pre_save_hook
 from devstudio_server.kit.logging import configure_logging, get_logger
 from devstudio_server.openapi import document
@@ -67,7 +69,9 @@ class DevStudioApp(ExtensionApp):
         help="What contains generated code: `auto` takes the strongest that works here.",
     ).tag(config=True)
     allow_process_sandbox = Bool(
-        True, help="Whether, for the single local user, code may run as a plain process when nothing else works here."
+        True,
+        help="Whether, for the single local user, code may run as a plain process when nothing else works here. "
+        "Never in team mode.",
     ).tag(config=True)
     docker_host = Unicode("", help="URL of the Docker engine. Default: $DOCKER_HOST, else the local socket.").tag(
         config=True
@@ -113,6 +117,10 @@ class DevStudioApp(ExtensionApp):
     def _default_database_url(self) -> str:
         return DataFolder(Path(self.data_dir)).database_url
 
+    @default("allow_process_sandbox")
+    def _default_allow_process_sandbox(self) -> bool:
+        return auth_mode() == "local"
+
     @default("database_owner_url")
     def _default_database_owner_url(self) -> str:
         return os.environ.get("DEVSTUDIO_DATABASE_OWNER_URL", "")
@@ -120,6 +128,7 @@ class DevStudioApp(ExtensionApp):
     def initialize_settings(self) -> None:
         """Open the database, wire the adapters, and start the worker."""
         configure_logging(self.log.level)
+        self._check_mode()
         folder = DataFolder(Path(self.data_dir))
         folder.create()
         engine = open_database(self.database_url, self.database_owner_url)
@@ -129,6 +138,21 @@ class DevStudioApp(ExtensionApp):
         self._start_worker(folder)
         self._follow_notebooks()
         self.executor = ThreadPoolExecutor(self.web_threads, thread_name_prefix="devstudio-web")
+
+    def _check_mode(self) -> None:
+        """Refuse to serve a team with the means of a single user."""
+        self.team = isinstance(self.settings["identity_provider"], TeamIdentityProvider)
+        if auth_mode() == "team" and not self.team:
+            message = (
+                "DEVSTUDIO_AUTH is `team`, but Jupyter has another identity provider. Start with jupyter_config.py."
+            )
+            raise SettingsError(message)
+        if self.team and (self.allow_process_sandbox or self.sandbox_backend == "process"):
+            message = (
+                "In team mode code never runs as a plain process: every tenant could read every other's files. "
+                "Remove DevStudioApp.allow_process_sandbox and sandbox_backend = 'process' from the configuration."
+            )
+            raise SettingsError(message)
 
     def _provide_adapters(self, folder: DataFolder) -> None:
         """Choose what is behind each port."""
@@ -146,7 +170,8 @@ class DevStudioApp(ExtensionApp):
         self.ports.provide(RunControl, control)
         self.ports.provide(SandboxRunner, SandboxRunner(self.backend, control, self.run_timeout_s))
         self.ports.provide(Gateway, Gateway(self._gateway_settings()))
-        self.ports.get(WorkspaceStorage).tenant_root(LOCAL_TENANT_ID).mkdir(parents=True, exist_ok=True)
+        if not self.team:
+            self.ports.get(WorkspaceStorage).tenant_root(LOCAL_TENANT_ID).mkdir(parents=True, exist_ok=True)
 
     def _gateway_settings(self) -> GatewaySettings:
         """Read the environment; a trait that is set comes before its variable."""
@@ -169,7 +194,7 @@ class DevStudioApp(ExtensionApp):
             self.units,
             self.ports,
             {APPLY_JOB: apply_patch},
-            actor_of=lambda _job: local_actor(),
+            actor_of=self._actor_of_job,
             threads=self.worker_threads,
         )
         self.ports.provide(JobQueue, JobQueue(self.worker.wake))
@@ -186,6 +211,12 @@ class DevStudioApp(ExtensionApp):
         )
         self._remove_leftovers()
         self.worker.start()
+
+    def _actor_of_job(self, job: Job) -> Actor:
+        """Return who enqueued ``job``: it acts for that person, and sees what that tenant has."""
+        if not self.team:
+            return local_actor()
+        return Actor(tenant_id=job.tenant_id, user_id=job.user_id, name=job.user_name)
 
     def _remove_leftovers(self) -> None:
         """Remove the sandboxes of runs that an earlier life of this server did not end; the worker does them again."""
@@ -204,7 +235,7 @@ class DevStudioApp(ExtensionApp):
         storage = self.ports.get(WorkspaceStorage)
         tenant_root = storage.tenant_root(LOCAL_TENANT_ID)
         contents = self.settings["contents_manager"]
-        if Path(contents.root_dir).resolve() != tenant_root.resolve():
+        if not self.team and Path(contents.root_dir).resolve() != tenant_root.resolve():
             self.log.warning(
                 "DevStudio's notebooks are in %s, but this server shows %s, so they cannot be opened in JupyterLab. "
                 "Start it with `jupyter lab --ServerApp.root_dir=%s`, or with DevStudio's jupyter_config.py.",
@@ -214,11 +245,13 @@ class DevStudioApp(ExtensionApp):
             )
             return
         sync = NotebookSync(self.units, self.ports.get(GitStorage), storage)
-        contents.register_pre_save_hook(pre_save_hook(lambda path, content: sync.save(local_actor(), path, content)))
+        contents.register_pre_save_hook(
+            pre_save_hook(lambda path, content: sync.save(current_actor() or NOBODY, path, content))
+        )
 
     def initialize_handlers(self) -> None:
         """Add the routes of every operation."""
-        context = WebContext(self.units, self.ports, self.executor, actor_of=local_actor)
+        context = WebContext(self.units, self.ports, self.executor, actor_of=actor_of_user)
         base_url = self.settings["base_url"]
         self.handlers.append(document_route(base_url, context, document()))
         self.handlers.extend(routes(all_operations(), base_url, context))

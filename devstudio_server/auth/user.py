@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from jupyter_server.auth.identity import User
@@ -24,3 +25,8 @@ class StudioUser(User):
         """Return the user that stands for ``actor``."""
         name = actor.name or str(actor.user_id)
         return cls(username=str(actor.user_id), name=name, display_name=name, actor=actor)
+
+
+def actor_of_user(user: Any) -> Actor:
+    """Return whom a request of ``user`` acts for: nobody when an identity provider that is not ours made the user."""
+    return user.actor if isinstance(user, StudioUser) else NOBODY

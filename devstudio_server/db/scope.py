@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What showed who someone is: the id of their token, and of the sign-in when a browser's cookie stands for it."""
+
+    token_id: str = ""
+    expires_at: datetime | None = None
+    sign_in_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -15,6 +25,7 @@ class Actor:
 
     ``permissions`` holds values of `devstudio_server.auth.Permission`, ``roles`` those of `devstudio_server.auth.Role`;
     ``sole_user`` is true in the local mode, where one person is all there is and may review their own work.
+    ``credential`` is known while a request of a team is answered.
     """
 
     tenant_id: UUID
@@ -23,6 +34,7 @@ class Actor:
     permissions: frozenset[str] = field(default_factory=frozenset)
     sole_user: bool = False
     roles: frozenset[str] = field(default_factory=frozenset)
+    credential: Credential | None = None
 
     def may(self, permission: str) -> bool:
         """Tell whether this actor holds ``permission``."""

@@ -62,10 +62,11 @@ class Api:
 
     url: str
     token: str | None = TOKEN
+    scheme: str = "token"
     _client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        headers = {"Authorization": f"token {self.token}"} if self.token else {}
+        headers = {"Authorization": f"{self.scheme} {self.token}"} if self.token else {}
         self._client = httpx.Client(base_url=f"{self.url}/api/v1/", headers=headers, timeout=120, trust_env=False)
 
     def __enter__(self) -> Self:
@@ -149,12 +150,19 @@ class Api:
 class Studio:
     """A server process with a data folder of its own."""
 
-    def __init__(self, data_dir: Path, env: Mapping[str, str] | None = None, arguments: tuple[str, ...] = ()) -> None:
-        """Prepare a server that keeps its data in ``data_dir``."""
+    def __init__(
+        self,
+        data_dir: Path,
+        env: Mapping[str, str] | None = None,
+        arguments: tuple[str, ...] = (),
+        *,
+        bearer: str | None = None,
+    ) -> None:
+        """Prepare a server that keeps its data in ``data_dir``; ``bearer`` opens its API when it serves a team."""
         self.data_dir = data_dir
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.api = Api(self.url)
+        self.api = Api(self.url, bearer, "Bearer") if bearer else Api(self.url)
         self._env = dict(env or {})
         self._arguments = arguments
         self._lines: list[str] = []

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, NoReturn
+from uuid import UUID
 
 import typer
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from devstudio_server import serve as server
 from devstudio_server._version import __version__
+from devstudio_server.auth import Role
+from devstudio_server.auth.local_keys import local_key_pair
+from devstudio_server.auth.tokens import mint_token
 from devstudio_server.db.engine import create_engine
 from devstudio_server.db.migrate import current_revision, migrate, newest_revision
-from devstudio_server.db.opening import migrate_as_owner
-from devstudio_server.db.roles import DEFAULT_ROLE
+from devstudio_server.db.roles import DEFAULT_ROLE, grant
 from devstudio_server.doctor import Finding, examine, healthy
 from devstudio_server.settings import DataFolder, default_data_dir
 
@@ -70,22 +75,54 @@ def migrate_command(
 ) -> None:
     """Bring the database to this version's schema; on PostgreSQL also grant the server's role its rights."""
     folder = DataFolder(default_data_dir())
-    target = owner_url or database_url or folder.database_url
+    engine = create_engine(owner_url or database_url or folder.database_url)
     try:
-        engine = create_engine(target)
         if engine.dialect.name == "sqlite":
             folder.create()
         before = current_revision(engine)
+        migrate(engine)
         if engine.dialect.name == "postgresql":
-            role = create_engine(database_url).url.username if database_url else None
-            migrate_as_owner(target, role or DEFAULT_ROLE)
-        else:
-            migrate(engine)
-        engine.dispose()
+            grant(engine, (make_url(database_url).username if database_url else None) or DEFAULT_ROLE)
     except DBAPIError as error:
-        _fail(f"The database was not changed: {str(error.orig).strip()}")
+        hint = "" if owner_url else " On PostgreSQL, give the owner's URL: DEVSTUDIO_DATABASE_OWNER_URL."
+        _fail(f"The database was not changed: {str(error.orig).strip()}.{hint}")
+    finally:
+        engine.dispose()
     after = newest_revision()
     typer.echo(f"The schema is {after} already." if before == after else f"Schema {before or 'empty'} -> {after}.")
+
+
+@app.command()
+def token(  # noqa: PLR0913 - one argument for each option
+    tenant: Annotated[UUID | None, typer.Option(help="Id of the tenant.")] = None,
+    user: Annotated[str, typer.Option(help="Who it is: the token's `sub`.")] = "ana",
+    role: Annotated[
+        list[Role] | None, typer.Option(help="A role; give it again for another. Default: executor.")
+    ] = None,
+    hours: Annotated[float, typer.Option(min=0.01, max=8, help="How long the token is good for.")] = 1.0,
+    issuer: Annotated[str, typer.Option(envvar="DEVSTUDIO_JWT_ISSUER", help="The token's `iss`.")] = "local",
+    audience: Annotated[str, typer.Option(envvar="DEVSTUDIO_JWT_AUDIENCE", help="The token's `aud`.")] = "devstudio",
+    secret: Annotated[
+        str, typer.Option(envvar="DEVSTUDIO_JWT_SECRET", help="Sign with this secret (HS256) instead of the key pair.")
+    ] = "",
+    *,
+    public_key: Annotated[
+        bool,
+        typer.Option("--public-key", help="Print the file of the public key, for DEVSTUDIO_JWT_KEY_FILE, and end."),
+    ] = False,
+) -> None:
+    """Make a token to try team mode with, signed with a key pair that is kept in the data folder."""
+    try:
+        pem, public = local_key_pair(default_data_dir())
+    except (OSError, ValueError) as error:
+        _fail(f"The key pair in {default_data_dir()} cannot be used: {error}")
+    if public_key:
+        typer.echo(public)
+        return
+    if tenant is None:
+        _fail("Name the tenant: --tenant 0190aaaa-0000-7000-8000-000000000001, or any other UUID.")
+    roles, lifetime = role or [Role.EXECUTOR], timedelta(hours=hours)
+    typer.echo(mint_token(secret or pem, tenant, user, roles, lifetime, issuer=issuer, audience=audience, name=user))
 
 
 @app.command()
@@ -107,7 +144,7 @@ def _show(finding: Finding) -> None:
         typer.echo(f"                {finding.mend}")
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     typer.echo(message, err=True)
     raise typer.Exit(1)
 

@@ -72,6 +72,13 @@ class Conflict(AppError):
     title = "Conflict"
 
 
+class Gone(AppError):
+    """What was asked for was there once, and was removed."""
+
+    status = 410
+    title = "No longer there"
+
+
 class PreconditionFailed(AppError):
     """``If-Match`` names another version than the current one."""
 
@@ -98,6 +105,13 @@ class Invalid(AppError):
 
     status = 422
     title = "Invalid input"
+
+
+class TooManyRequests(AppError):
+    """A limit of requests is reached; ``Retry-After`` says for how many seconds."""
+
+    status = 429
+    title = "Too many requests"
 
 
 class BadGateway(AppError):

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, String, Text, UniqueConstraint
+from sqlalchemy import Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devstudio_server.db import TenantRow
@@ -16,7 +16,10 @@ class IdempotencyKey(TenantRow):
     """The first answer to a POST with an ``Idempotency-Key``; ``status`` is null while it is being worked on."""
 
     __tablename__ = "ds_idempotency_keys"
-    __table_args__ = (UniqueConstraint("tenant_id", "user_id", "key"),)
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "user_id", "key"),
+        Index("ix_ds_idempotency_keys_tenant_id_expires_at", "tenant_id", "expires_at"),
+    )
 
     user_id: Mapped[UUID]
     key: Mapped[str] = mapped_column(String(255))

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_type_hints
 from pydantic import BaseModel
 
 from devstudio_server.kit.errors import AppError
+from devstudio_server.web.rate_limits import Limit
 from devstudio_server.web.sse import ServerEvent
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -44,11 +45,24 @@ class Operation:
     outside: bool
     stream: Stream | None
     base: Base
+    limit: Limit | None = None
+    secret_answer: bool = False
+    socket: bool = False
 
     @property
     def id(self) -> str:
         """The operation id of OpenAPI: the handler's name."""
         return self.handler.__name__
+
+    @property
+    def access(self) -> Limit:
+        """The limit that every operation counts against: reads or writes."""
+        return Limit.READ if self.method == "GET" else Limit.WRITE
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether ``Idempotency-Key`` counts: on POST, unless the answer is a secret, which is never kept."""
+        return self.method == "POST" and not self.secret_answer
 
     @property
     def description(self) -> str:
@@ -90,11 +104,16 @@ class Operations:
         errors: tuple[type[AppError], ...] = (),
         outside: bool = False,
         stream: Stream | None = None,
+        socket: bool = False,
+        limit: Limit | None = None,
+        secret_answer: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declare the decorated function as the handler of ``method path``.
 
         ``permission=None`` means any signed-in person. ``outside`` runs the handler without a transaction, for calls
-        that wait for something other than the database. ``stream`` answers ``Accept: text/event-stream`` instead.
+        that wait for something other than the database. ``stream`` answers ``Accept: text/event-stream`` instead; with
+        ``socket`` it also answers a WebSocket on the same path. ``limit`` is what it counts against beside reads or
+        writes. A ``secret_answer`` is kept under no idempotency key.
         """
 
         def declare(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,6 +137,9 @@ class Operations:
                     outside=outside,
                     stream=stream,
                     base=self.base,
+                    limit=limit,
+                    secret_answer=secret_answer,
+                    socket=socket,
                 )
             )
             return handler

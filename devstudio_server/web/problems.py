@@ -36,6 +36,7 @@ def as_app_error(error: BaseException | None) -> AppError:
 
 def _from_tornado(error: HTTPError) -> AppError:
     known: dict[int, AppError] = {
+        400: _malformed(error.log_message or "The request cannot be read."),
         401: Unauthorized("Sign in, or send `Authorization: token <JUPYTER_TOKEN>`."),
         403: Forbidden(error.log_message or "You may not do this here."),
         404: NotFound("There is nothing at this address. The endpoints are listed at /api/v1/openapi.json."),
@@ -47,6 +48,10 @@ def _from_tornado(error: HTTPError) -> AppError:
     made = type("HttpError", (AppError,), {"status": error.status_code, "title": phrase})
     answer: AppError = made(error.log_message or error.reason or phrase)
     return answer
+
+
+def _malformed(message: str) -> Invalid:
+    return Invalid(message, errors=[{"loc": ["body"], "msg": message}])
 
 
 def problem(error: AppError, request_id: str) -> dict[str, Any]:

@@ -110,6 +110,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("ds_idempotency_keys", schema=None) as batch_op:
         batch_op.create_index("ix_ds_idempotency_keys_tenant_id_id", ["tenant_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_ds_idempotency_keys_tenant_id_expires_at", ["tenant_id", "expires_at"], unique=False
+        )
 
     op.create_table(
         "ds_kv",
@@ -169,6 +172,7 @@ def upgrade() -> None:
         "ds_revoked_tokens",
         sa.Column("token_id", sa.String(length=255), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("issued_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -218,6 +222,7 @@ def upgrade() -> None:
 
     op.create_table(
         "ds_users",
+        sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("issuer", sa.String(length=255), nullable=False),
         sa.Column("subject", sa.String(length=255), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
@@ -229,7 +234,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("source_module", sa.String(length=20), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ds_users")),
-        sa.UniqueConstraint("tenant_id", "issuer", "subject", name=op.f("uq_ds_users_tenant_id_issuer_subject")),
+        sa.UniqueConstraint("tenant_id", "user_id", name=op.f("uq_ds_users_tenant_id_user_id")),
     )
     with op.batch_alter_table("ds_users", schema=None) as batch_op:
         batch_op.create_index("ix_ds_users_tenant_id_id", ["tenant_id", "id"], unique=False)
@@ -303,6 +308,13 @@ def _secure_postgresql() -> None:
         " SET search_path = devstudio AS 'SELECT t.tenant_id FROM devstudio.ds_tenants AS t ORDER BY t.tenant_id'"
     )
     op.execute("REVOKE EXECUTE ON FUNCTION known_tenants() FROM PUBLIC")
+    # The verifier of the audit asks which tenants have entries: a chain is not whole when its tenant is forgotten.
+    op.execute("CREATE POLICY owner_lists_audited_tenants ON ds_audit FOR SELECT TO CURRENT_USER USING (true)")
+    op.execute(
+        "CREATE FUNCTION audited_tenants() RETURNS TABLE (tenant_id uuid) LANGUAGE sql STABLE SECURITY DEFINER"
+        " SET search_path = devstudio AS 'SELECT DISTINCT a.tenant_id FROM devstudio.ds_audit AS a'"
+    )
+    op.execute("REVOKE EXECUTE ON FUNCTION audited_tenants() FROM PUBLIC")
     op.execute(
         "CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql SET search_path = devstudio AS $$"
         " BEGIN"
@@ -350,6 +362,7 @@ def downgrade() -> None:
     if not postgresql_in_use:
         return
     op.execute("DROP FUNCTION known_tenants()")
+    op.execute("DROP FUNCTION audited_tenants()")
     op.execute("DROP FUNCTION refuse_audit_change()")
     for table in OLDER_TABLES:
         op.execute(f"DROP POLICY {table.replace('ds_', 'tenant_isolation_', 1)} ON {table}")

@@ -47,7 +47,8 @@ def test_an_extra_member_never_replaces_a_standard_one() -> None:
         (HTTPError(404), 404, "openapi.json"),
         (HTTPError(405), 405, "Method Not Allowed"),
         (HTTPError(413, "Too big"), 413, "Too big"),
-        (HTTPError(400, reason="Odd"), 400, "Odd"),
+        (HTTPError(406, reason="Odd"), 406, "Odd"),
+        (HTTPError(400, "Invalid body: x"), 422, "Invalid body: x"),
     ],
 )
 def test_any_exception_becomes_an_answer(error: BaseException | None, status: int, words: str) -> None:
@@ -82,4 +83,4 @@ def test_findings_of_a_payload_name_their_place() -> None:
 
 def test_the_type_is_stable_for_statuses_without_a_class() -> None:
     assert isinstance(as_app_error(HTTPError(418)), AppError)
-    assert as_app_error(HTTPError(418)).type == as_app_error(HTTPError(400)).type == "urn:devstudio:problem:HttpError"
+    assert as_app_error(HTTPError(418)).type == as_app_error(HTTPError(406)).type == "urn:devstudio:problem:HttpError"

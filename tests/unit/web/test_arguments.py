@@ -1,18 +1,14 @@
-"""Pieces of the base handler that need no server: bodies, ids in paths, and streams with a heartbeat."""
+"""What a request says, read into what an operation takes: bodies, ids in paths, queries and headers."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
 
 from devstudio_server.kit.errors import Invalid
-from devstudio_server.web import handlers
-from devstudio_server.web.handlers import _parse_json, _path_value, _validate, _with_heartbeat
+from devstudio_server.web.arguments import parse_json, path_value, validate
 from devstudio_server.web.schemas import ListQuery, Payload
-from devstudio_server.web.sse import HEARTBEAT, ServerEvent
 
 
 @pytest.mark.parametrize(
@@ -36,7 +32,7 @@ from devstudio_server.web.sse import HEARTBEAT, ServerEvent
 )
 def test_a_body_that_is_no_json_is_refused_with_the_place(raw: bytes, words: str) -> None:
     with pytest.raises(Invalid) as refused:
-        _parse_json(raw)
+        parse_json(raw)
     assert words in refused.value.detail
     assert refused.value.errors[0]["loc"][0] == "body"
     refused.value.detail.encode()
@@ -52,16 +48,16 @@ def test_a_body_that_is_no_json_is_refused_with_the_place(raw: bytes, words: str
     ],
 )
 def test_json_is_read(raw: bytes, data: object) -> None:
-    assert _parse_json(raw) == data
+    assert parse_json(raw) == data
 
 
 @pytest.mark.parametrize("value", ["", "1", "x", "0199aa00-0000-7000-8000-00000000000g", "../etc", "1" * 33, "é"])
 def test_ids_in_paths_are_uuids(value: str) -> None:
     with pytest.raises(Invalid) as refused:
-        _path_value("project_id", value, UUID)
+        path_value("project_id", value, UUID)
     assert refused.value.errors[0]["loc"] == ["path", "project_id"]
     assert refused.value.detail.startswith("project_id is not an id")
-    assert _path_value("name", value, str) == value
+    assert path_value("name", value, str) == value
 
 
 class Body(Payload):
@@ -74,7 +70,7 @@ class Body(Payload):
 )
 def test_payloads_of_another_shape_are_refused(data: object) -> None:
     with pytest.raises(Invalid) as refused:
-        _validate(Body, data, "body")
+        validate(Body, data, "body")
     assert refused.value.errors
 
 
@@ -83,45 +79,4 @@ def test_payloads_of_another_shape_are_refused(data: object) -> None:
 )
 def test_list_queries_are_bounded(query: dict[str, str]) -> None:
     with pytest.raises(Invalid):
-        _validate(ListQuery, query, "query")
-
-
-def test_a_stream_beats_while_nothing_comes_and_keeps_its_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handlers, "HEARTBEAT_S", 0.01)
-
-    async def collect() -> list[bytes]:
-        go_on = asyncio.Event()
-
-        async def events() -> AsyncIterator[ServerEvent]:
-            yield ServerEvent("a", 1)
-            await go_on.wait()
-            yield ServerEvent("b", 2)
-
-        found: list[bytes] = []
-        async for chunk in _with_heartbeat(events()):
-            found.append(chunk)
-            if found.count(HEARTBEAT) == 2:
-                go_on.set()
-        return found
-
-    found = asyncio.run(collect())
-    assert [chunk for chunk in found if chunk != HEARTBEAT] == [
-        ServerEvent("a", 1).encode(),
-        ServerEvent("b", 2).encode(),
-    ]
-    assert found.count(HEARTBEAT) >= 2
-
-
-def test_an_error_in_a_stream_reaches_its_reader() -> None:
-    async def events() -> AsyncIterator[ServerEvent]:
-        yield ServerEvent("a", 1)
-        raise Invalid("broken")
-
-    async def collect() -> bytes:
-        chunks = _with_heartbeat(events())
-        first = await anext(chunks)
-        with pytest.raises(Invalid):
-            await anext(chunks)
-        return first
-
-    assert asyncio.run(collect()) == ServerEvent("a", 1).encode()
+        validate(ListQuery, query, "query")

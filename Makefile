@@ -29,6 +29,7 @@ test: system-parts $(STAMPS)/test ## Set everything up and run all tests
 	@$(PY) -m devstudio_sandbox.images build all --if-missing
 	npm --prefix labextension run --silent test
 	$(PY) -m pytest
+	$(PY) -m pytest tests/unit tests/api --database=postgresql
 
 check: $(STAMPS)/check ## Run all linters and type checks
 	ruff format --check .
@@ -55,7 +56,8 @@ bench: system-parts $(STAMPS)/test ## Run the benchmarks beside their peers and 
 	@$(PY) -m devstudio_sandbox.images build all --if-missing
 	$(PY) -m pytest tests/benchmarks -q -s -o addopts="--import-mode=importlib" --bench-scale=full
 
-campaign: bench ## Run the long versions of the tests
+campaign: bench ## Run the long versions of the tests: benchmarks, kill -9 under load, tenants that swap ids
+	$(PY) -m pytest tests/campaigns tests/security/test_tenant_swap.py -q -s -o addopts="--import-mode=importlib" --bench-scale=full
 
 clean: ## Remove what was built; data and the git history stay
 	rm -rf $(VENV) $(STAMPS) dist build devstudio_server/labextension labextension/lib labextension/node_modules \

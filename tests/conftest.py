@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from support.checkout import clone
+from support.databases import KINDS, Database, Databases, Kind
 from support.example_brain import ExamplesBrain
 from support.model_server import ModelServer
+from support.services import Postgres, RedisServer
 from support.studio import Api, Studio
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / "test-artifacts"
@@ -17,8 +19,59 @@ MODEL_KEY = "canary-key-3f9b77c1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that makes benchmarks and campaigns large."""
+    """Add the options that make benchmarks and campaigns large, and that choose the database."""
     parser.addoption("--bench-scale", choices=("small", "full"), default="small", help="how long campaigns run")
+    parser.addoption(
+        "--database",
+        choices=KINDS,
+        help="run only the tests that work with a database, on this one; without it all tests run, these on sqlite",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With ``--database``, leave out the tests that would show the same on any database."""
+    if config.getoption("--database") is None:
+        return
+    kept = [item for item in items if "database_kind" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL cluster of this session."""
+    with Postgres() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis server of this session."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def database_kind(request: pytest.FixtureRequest) -> Kind:
+    """The kind of database that tests work with; `tests/db` runs on both."""
+    chosen: Kind | None = request.config.getoption("--database")
+    return chosen or "sqlite"
+
+
+@pytest.fixture(scope="session")
+def databases(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, database_kind: Kind
+) -> Databases:
+    """Makes migrated databases; the cluster starts only where it is needed."""
+    cluster = request.getfixturevalue("postgres") if database_kind == "postgresql" else None
+    return Databases(database_kind, tmp_path_factory.mktemp("schema"), cluster)
+
+
+@pytest.fixture
+def database(databases: Databases, tmp_path: Path) -> Iterator[Database]:
+    """A migrated database without rows."""
+    with databases.fresh(tmp_path / "devstudio.db") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +92,15 @@ def model_environment(server: ModelServer) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def studio(tmp_path_factory: pytest.TempPathFactory, model_server: ModelServer) -> Iterator[Studio]:
+def studio(
+    tmp_path_factory: pytest.TempPathFactory, model_server: ModelServer, databases: Databases
+) -> Iterator[Studio]:
     """A running server with Docker and both model protocols."""
     folder = tmp_path_factory.mktemp("studio")
-    with Studio(folder / "data", model_environment(model_server)) as server:
+    with (
+        databases.fresh(folder / "devstudio.db") as database,
+        Studio(folder / "data", model_environment(model_server) | database.environment()) as server,
+    ):
         yield server
 
 

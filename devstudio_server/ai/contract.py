@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from devstudio_server.ai.ports import RepositoryReader, ToolSpec
 from devstudio_server.web.schemas import Payload
@@ -30,12 +30,23 @@ class ContractViolation(Exception):
     """A model's answer that cannot be used. The message goes back to the model, so it says what to do instead."""
 
 
+def _without_nul(text: str) -> str:
+    """Refuse the one character that no database stores."""
+    if "\0" in text:
+        message = "holds the character NUL; leave it out"
+        raise ValueError(message)
+    return text
+
+
+_Text = Annotated[str, AfterValidator(_without_nul)]
+
+
 class WriteDocuments(Payload):
     """Hand over the planned documents, each as the whole text in Markdown. Leave out those that were not asked for."""
 
-    requirements: str | None = Field(None, description="The whole requirements document, Markdown.")
-    design: str | None = Field(None, description="The whole design document, Markdown.")
-    tasks: str | None = Field(None, description="The whole list of tasks, Markdown.")
+    requirements: _Text | None = Field(None, description="The whole requirements document, Markdown.")
+    design: _Text | None = Field(None, description="The whole design document, Markdown.")
+    tasks: _Text | None = Field(None, description="The whole list of tasks, Markdown.")
 
 
 class ProposedFile(Payload):
@@ -56,7 +67,9 @@ class ProposedFile(Payload):
 class ProposeChanges(Payload):
     """Propose the finished change: whole files, not diffs. Nothing is applied until a person has approved it."""
 
-    summary: str = Field(min_length=1, max_length=20_000, description="What the change does and why, for its reviewer.")
+    summary: _Text = Field(
+        min_length=1, max_length=20_000, description="What the change does and why, for its reviewer."
+    )
     files: list[ProposedFile] = Field(min_length=1, max_length=500)
 
 

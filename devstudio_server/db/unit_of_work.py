@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, event, select, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 
 from devstudio_server.db.base import TenantRow
@@ -16,7 +16,8 @@ from devstudio_server.db.changes import Recorder, changes_of
 from devstudio_server.db.engine import READ_ONLY, TENANT
 from devstudio_server.db.models import Tenant
 from devstudio_server.db.scope import Actor
-from devstudio_server.kit.errors import StorageFull, Unavailable
+from devstudio_server.db.values import check_values
+from devstudio_server.kit.errors import Invalid, StorageFull, Unavailable
 from devstudio_server.kit.logging import get_logger
 
 _ACTOR = "devstudio_actor"
@@ -133,6 +134,9 @@ def _explained(error: DBAPIError) -> Exception:
     said = str(error.orig).lower()
     if "disk is full" in said or "no space" in said:
         return StorageFull("The disk of the database is full, so nothing was saved. Free some space and try again.")
+    if isinstance(error, DataError):
+        _log.warning("value_refused", reason=str(error.orig).strip().split("\n", maxsplit=1)[0])
+        return Invalid("A value cannot be stored: it holds the character NUL, is too long, or is out of range.")
     if not (isinstance(error, (OperationalError, InterfaceError)) or error.connection_invalidated):
         return error
     _log.error("database_error", reason=str(error.orig).strip())
@@ -160,7 +164,7 @@ def _filter_by_tenant(state: ORMExecuteState) -> None:
 
 @event.listens_for(Session, "before_flush")
 def _check_tenant(session: Session, _context: Any, _instances: Any) -> None:
-    """Give new rows the tenant of the unit, and refuse to write any other tenant's."""
+    """Give new rows the tenant of the unit, and refuse to write any other tenant's, or values that do not fit."""
     for row in (*session.new, *session.dirty, *session.deleted):
         if not isinstance(row, TenantRow):
             continue
@@ -170,3 +174,4 @@ def _check_tenant(session: Session, _context: Any, _instances: Any) -> None:
         if row.tenant_id != tenant_id:
             message = f"{type(row).__name__} belongs to another tenant than this unit of work"
             raise ForeignTenantError(message)
+        check_values(row)

@@ -1,20 +1,26 @@
-"""Fresh databases with the newest schema."""
+"""Fresh databases of both kinds with the newest schema."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from devstudio_server.db import Actor, Units
 from devstudio_server.kit.ids import new_id
-from support.domain_world import migrated
+from support.databases import KINDS, Database, Kind
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def database_kind(request: pytest.FixtureRequest) -> Kind:
+    """Both kinds, one after the other."""
+    kind: Kind = request.param
+    return kind
 
 
 @pytest.fixture
-def units(tmp_path: Path) -> Iterator[Units]:
-    engine = migrated(tmp_path / "test.db")
+def units(database: Database) -> Iterator[Units]:
+    engine = database.engine()
     yield Units(engine)
     engine.dispose()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,9 +15,9 @@ from devstudio_server.ai.gateway import Conversation, Gateway, GatewaySettings, 
 from devstudio_server.ai.models import Metric
 from devstudio_server.ai.subjects import GenerationSubject, PlanSubject
 from devstudio_server.auth import local_actor
-from devstudio_server.db import Units, create_engine
-from devstudio_server.db.registry import all_tables
+from devstudio_server.db import Units
 from devstudio_server.web.schemas import Payload
+from support.databases import Database
 from support.model_server import Answer, Brain, Call, Fault, ModelServer, ScriptBrain, SeenRequest
 
 T = TypeVar("T", bound=Payload)
@@ -116,15 +115,13 @@ class World:
     """One gateway against one server."""
 
     protocol: str
-    tmp_path: Path
+    database: Database
     start: Callable[[Brain], ModelServer]
     events: list[dict[str, Any]] = field(default_factory=list)
     gateways: list[Gateway] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        engine = create_engine(f"sqlite:///{self.tmp_path / 'test.db'}")
-        all_tables().create_all(engine)
-        self.units = Units(engine)
+        self.units = Units(self.database.engine())
         self.actor = local_actor()
         self.server: ModelServer | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,14 +9,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from devstudio_sandbox import Backend
 from devstudio_sandbox.process_backend import ProcessBackend
 from devstudio_server.auth import local_actor
-from devstudio_server.db import Actor, Units, create_engine
-from devstudio_server.db.migrate import migrate
+from devstudio_server.db import Actor, Units
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.runner import SandboxRunner
@@ -40,6 +37,7 @@ from devstudio_server.specs.schemas import (
 )
 from devstudio_server.specs.service import SpecService
 from devstudio_server.web import Ports
+from support.databases import Database
 
 REQUIREMENTS = """# Requirements
 
@@ -66,22 +64,13 @@ ADDER = {
 }
 
 
-def migrated(path: Path, template: Path | None = None) -> Engine:
-    """Make an engine on a migrated database at ``path``, copied from ``template`` when there is one."""
-    if template is None:
-        engine = create_engine(f"sqlite:///{path}")
-        migrate(engine)
-        return engine
-    shutil.copyfile(template, path)
-    return create_engine(f"sqlite:///{path}")
-
-
 class DomainWorld:
     """One tenant's server parts below one folder."""
 
-    def __init__(self, root: Path, template: Path | None = None, backend: Backend | None = None) -> None:
+    def __init__(self, root: Path, database: Database, backend: Backend | None = None) -> None:
         self.root = root
-        self.engine = migrated(root / "devstudio.db", template)
+        self.database = database
+        self.engine = database.engine()
         self.units = Units(self.engine)
         self.actor: Actor = local_actor()
         self.git = GitStorage(root / "repositories")

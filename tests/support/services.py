@@ -16,6 +16,7 @@ import redis
 from sqlalchemy import Engine
 
 from devstudio_server.db import create_engine
+from devstudio_server.db.engine import SCHEMA
 from devstudio_server.db.migrate import migrate
 from devstudio_server.db.roles import DEFAULT_ROLE, grant
 from support.studio import free_port
@@ -70,7 +71,9 @@ class Postgres:
         """Start the cluster and wait until it answers."""
         settings = {"port": self.port, "unix_socket_directories": self.folder, "listen_addresses": "127.0.0.1"}
         options = [f"--{name}={value}" for name, value in settings.items()] + ["--max_connections=300"]
-        command = [*unprivileged(), binary("postgres"), "-D", str(self.folder / "data"), *options]
+        # It ends with the tests, even when those are killed.
+        guarded = [*(unprivileged() or ["setpriv"]), "--pdeathsig=INT"]
+        command = [*guarded, binary("postgres"), "-D", str(self.folder / "data"), *options]
         with (self.folder / "postgres.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
         deadline = time.monotonic() + START_S
@@ -124,6 +127,21 @@ class Postgres:
         """Return an engine of the schema's owner."""
         return create_engine(self.owner_url(database))
 
+    def empty(self, database: str) -> None:
+        """Remove every row of a migrated database, whoever is connected: much faster than another database."""
+        with psycopg.connect(self.url(database, "postgres"), autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            tables = connection.execute(
+                f"SELECT relname FROM pg_class WHERE relnamespace = '{SCHEMA}'::regnamespace AND relkind = 'r'"
+                " AND relname LIKE 'ds\\_%'"
+            ).fetchall()
+            removals = "; ".join(f"DELETE FROM {SCHEMA}.{table}" for (table,) in tables)
+            # As a replica: no trigger keeps the audit, no foreign key asks for an order.
+            connection.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {removals}; COMMIT")
+
     def drop(self, database: str) -> None:
         """Remove a database, whoever is connected."""
         with psycopg.connect(self.url("postgres", "postgres"), autocommit=True) as connection:
@@ -152,7 +170,8 @@ class RedisServer:
         program = shutil.which("redis-server")
         assert program, "redis-server is not installed; `python tests/support/system_parts.py` installs it"
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self.process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL, cwd="/tmp")
+        guarded = ["setpriv", "--pdeathsig=TERM", program]
+        self.process = subprocess.Popen([*guarded, *options], stdout=subprocess.DEVNULL, cwd="/tmp")
         deadline = time.monotonic() + START_S
         with redis.Redis.from_url(self.url) as client:
             while True:

@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,15 +34,46 @@ PARTS = (
     Part("bwrap", "bubblewrap", "the sandbox tests run bubblewrap"),
     Part("mmdebstrap", "mmdebstrap", "the sandbox images are built from Debian's packages"),
     Part("chromium", "chromium", "the browser tests click through JupyterLab"),
+    Part("postgres", "postgresql", "the tests of the database run on PostgreSQL, too"),
+    Part("redis-server", "redis-server", "rate limits and wake-ups of a team go through Redis"),
 )
+# Debian asks the first before it starts a service, and the second before it makes a PostgreSQL cluster.
+SERVICES_OFF = {
+    Path("/usr/sbin/policy-rc.d"): "#!/bin/sh\nexit 101\n",
+    Path("/etc/postgresql-common/createcluster.d/devstudio-tests.conf"): "create_main_cluster = false\n",
+}
+# Where Debian keeps programs that are not for everyone's PATH.
+OTHER_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/sbin")
 
 
 def missing_parts() -> list[Part]:
     """Return the parts that are not on this machine; an engine that answers needs no ``dockerd`` here."""
     answers = engine_answers()
-    return [
-        part for part in PARTS if shutil.which(part.program) is None and not (part.program == "dockerd" and answers)
-    ]
+    return [part for part in PARTS if not is_here(part.program) and not (part.program == "dockerd" and answers)]
+
+
+def is_here(program: str) -> bool:
+    """Tell whether ``program`` is installed, on PATH or where Debian keeps it."""
+    return shutil.which(program) is not None or any(
+        found.is_file() for folder in OTHER_FOLDERS for found in Path("/").glob(f"{folder[1:]}/{program}")
+    )
+
+
+@contextmanager
+def services_stay_off() -> Iterator[None]:
+    """While apt installs, let no package start a service or make a cluster: the tests start their own."""
+    written: list[Path] = []
+    for path, text in SERVICES_OFF.items():
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            path.chmod(0o755)
+            written.append(path)
+    try:
+        yield
+    finally:
+        for path in written:
+            path.unlink(missing_ok=True)
 
 
 def install(parts: list[Part]) -> None:
@@ -51,13 +84,14 @@ def install(parts: list[Part]) -> None:
         sys.exit(f"The tests need:\n{lines}\nInstall them, on Debian: sudo apt-get install {' '.join(packages)}")
     print(f"Installing by apt:\n{lines}", flush=True)
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (
-        ["apt-get", "-qq", "update"],
-        ["apt-get", "-qq", "-y", "install", "--no-install-recommends", *packages],
-    ):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    with services_stay_off():
+        for command in (
+            ["apt-get", "-qq", "update"],
+            ["apt-get", "-qq", "-y", "install", "--no-install-recommends", *packages],
+        ):
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
 def engine_answers() -> bool:

@@ -7,20 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from support.domain_world import DomainWorld, migrated
-
-
-@pytest.fixture(scope="session")
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file with the newest schema and no rows; tests work on copies."""
-    path = tmp_path_factory.mktemp("schema") / "template.db"
-    migrated(path).dispose()
-    return path
+from support.databases import Database
+from support.domain_world import DomainWorld
 
 
 @pytest.fixture
-def domain(tmp_path: Path, migrated_database: Path) -> Iterator[DomainWorld]:
+def domain(tmp_path: Path, database: Database) -> Iterator[DomainWorld]:
     """The server's parts below a fresh folder."""
-    world = DomainWorld(tmp_path, migrated_database)
+    world = DomainWorld(tmp_path, database)
     yield world
     world.close()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from support.ai_world import KEY, World
+from support.databases import Database
 from support.model_server import Brain, ModelServer
 
 
@@ -27,9 +27,9 @@ def start_server() -> Iterator[Callable[[Brain], ModelServer]]:
 
 @pytest.fixture(params=["openai", "anthropic"])
 def world(
-    request: pytest.FixtureRequest, tmp_path: Path, start_server: Callable[[Brain], ModelServer]
+    request: pytest.FixtureRequest, database: Database, start_server: Callable[[Brain], ModelServer]
 ) -> Iterator[World]:
-    world = World(request.param, tmp_path, start_server)
+    world = World(request.param, database, start_server)
     yield world
     for gateway in world.gateways:
         gateway.close()

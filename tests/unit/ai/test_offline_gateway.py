@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,14 +12,15 @@ from devstudio_server.ai.gateway import Gateway, GatewaySettings
 from devstudio_server.ai.offline.names import LABEL
 from devstudio_server.ai.service import MetricService
 from support.ai_world import GOOD_PLAN, World, generation_conversation, plan_conversation, plan_subject
+from support.databases import Database
 
 
 @pytest.fixture
-def offline(tmp_path: Path) -> Iterator[World]:
+def offline(database: Database) -> Iterator[World]:
     def start(_brain: object) -> None:
         raise AssertionError("the offline provider needs no server")
 
-    world = World("openai", tmp_path, start)  # type: ignore[arg-type]
+    world = World("openai", database, start)  # type: ignore[arg-type]
     yield world
     world.units.engine.dispose()
 

@@ -143,7 +143,8 @@ def test_a_database_that_fails_for_a_moment_does_not_end_a_thread(domain: Domain
 
     def break_statement(*arguments: Any) -> None:
         parameters = arguments[3]
-        if failing.is_set() and str(arguments[2]).startswith("UPDATE ds_jobs") and FINISHED in parameters:
+        values = parameters.values() if isinstance(parameters, dict) else parameters
+        if failing.is_set() and str(arguments[2]).startswith("UPDATE ds_jobs") and FINISHED in values:
             failed["finish"] += 1
             failing.clear()
             raise OSError("the disk is away")

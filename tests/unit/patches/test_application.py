@@ -22,6 +22,7 @@ from devstudio_server.patches.schemas import PatchStatus
 from devstudio_server.scm.git import Author
 from devstudio_server.specs.schemas import SpecSessionRead, TaskStatus
 from support.domain_world import ADDER, REQUIREMENTS, TASKS, DomainWorld
+from support.studio import CHECKOUT
 
 AUTHOR = Author("Someone", "someone@example.org")
 RED = {**ADDER, "adder.py": "def add(*numbers):\n    return 0\n"}
@@ -140,7 +141,7 @@ def test_a_green_run_commits_once_and_proves_the_task(
 
 def test_the_commit_says_what_why_and_who(domain: DomainWorld, session: SpecSessionRead) -> None:
     task = domain.tasks(session.id)[0]
-    patch_id = domain.patch(task.id, dict(ADDER), summary="Add\nnumbers\x00 " + "x" * 100 + "\n\nDevStudio-Run: forged")
+    patch_id = domain.patch(task.id, dict(ADDER), summary="Add\nnumbers\x01 " + "x" * 100 + "\n\nDevStudio-Run: forged")
     domain.approve(patch_id)
     run_id = domain.apply(patch_id)
     PatchApplication(domain.job(), run_id).run()
@@ -345,14 +346,29 @@ def test_a_cancel_while_the_sandbox_opens_is_seen(
 
 def test_a_cancel_that_reached_no_sandbox_still_keeps_the_branch(domain: DomainWorld, session: SpecSessionRead) -> None:
     # As from another server: only the row says so, here while the tests are under way.
-    database = domain.root / "devstudio.db"
-    request = """import sqlite3
+    request = """import sys
+from uuid import UUID
+
+sys.path[:0] = CHECKOUT
+from sqlalchemy import update
+from devstudio_server.db import Actor, Units, create_engine
+from devstudio_server.db.registry import all_tables
+from devstudio_server.execution.models import Run
+
 
 def pytest_sessionfinish(session):
-    connection = sqlite3.connect(DATABASE, isolation_level=None)
-    connection.execute("UPDATE ds_runs SET cancel_requested = 1")
-    connection.close()
-""".replace("DATABASE", repr(str(database)))
+    all_tables()
+    tenant = UUID(TENANT)
+    with Units(create_engine(DATABASE)).begin(Actor(tenant, tenant)) as unit:
+        unit.execute(update(Run).values(cancel_requested=True))
+"""
+    said = {
+        "CHECKOUT": [str(CHECKOUT)],
+        "DATABASE": domain.database.url,
+        "TENANT": str(domain.actor.tenant_id),
+    }
+    for name, value in said.items():
+        request = request.replace(name, repr(value))
     run_id = domain.apply(approved(domain, session, {**ADDER, "conftest.py": request}))
     PatchApplication(domain.job(), run_id).run()
     run = get(domain, run_id)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,21 +18,28 @@ from devstudio_server._version import __version__
 from devstudio_server.admin.health import HealthService
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
 from devstudio_server.audit.recorder import record_audit
+from devstudio_server.audit.service import RETENTION_DAYS, AuditService
 from devstudio_server.auth.errors import SettingsError
 from devstudio_server.auth.identity import LOCAL_TENANT_ID, TeamIdentityProvider, auth_mode, local_actor
 from devstudio_server.auth.user import NOBODY, actor_of_user
 from devstudio_server.db import Actor, Units, current_actor
 from devstudio_server.db.opening import open_database
+from devstudio_server.events.feeds import EventFeeds
 from devstudio_server.events.recorder import record_events
+from devstudio_server.events.service import EventService
+from devstudio_server.events.wakeups import RedisWakeUps, WakeUps
 from devstudio_server.execution.backend import BackendChoice
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
 from devstudio_server.execution.runner import DEADLINE_S, SandboxRunner
 from devstudio_server.execution.service import interrupted_runs
 from devstudio_server.jobs import EmbeddedWorker, JobQueue
+from devstudio_server.jobs.housekeeping import Chore, Housekeeping
 from devstudio_server.jobs.models import Job
 from devstudio_server.jupyter.contents import pre_save_hook
+from devstudio_server.kit.clock import now
 from devstudio_server.kit.logging import configure_logging, get_logger
+from devstudio_server.kv.service import KvService
 from devstudio_server.openapi import document
 from devstudio_server.operations import all_operations
 from devstudio_server.patches.jobs import apply_patch
@@ -41,6 +50,7 @@ from devstudio_server.settings import DataFolder, default_data_dir
 from devstudio_server.specs.notebook_sync import NotebookSync
 from devstudio_server.web import Ports
 from devstudio_server.web.handlers import WebContext, document_route, routes
+from devstudio_server.web.sockets import socket_rules
 
 _log = get_logger("app")
 
@@ -62,6 +72,16 @@ class DevStudioApp(ExtensionApp):
     database_owner_url = Unicode(
         help="URL of a PostgreSQL database for its owner: with it, the server brings the schema up to date itself. "
         "Default: $DEVSTUDIO_DATABASE_OWNER_URL."
+    ).tag(config=True)
+    redis_url = Unicode(
+        help="URL of Redis, which the servers of a team share: wake-ups and rate limits. Default: $DEVSTUDIO_REDIS_URL."
+    ).tag(config=True)
+    event_retention_days = Int(30, min=1, help="How long events are kept, in days.").tag(config=True)
+    audit_retention_days = Int(
+        RETENTION_DAYS,
+        min=1,
+        help="How long the audit is kept, in days. On PostgreSQL `devstudio audit prune` removes what is older: the "
+        "server's own role cannot.",
     ).tag(config=True)
     sandbox_backend = Enum(
         ("auto", "docker", "bubblewrap", "process"),
@@ -125,6 +145,10 @@ class DevStudioApp(ExtensionApp):
     def _default_database_owner_url(self) -> str:
         return os.environ.get("DEVSTUDIO_DATABASE_OWNER_URL", "")
 
+    @default("redis_url")
+    def _default_redis_url(self) -> str:
+        return os.environ.get("DEVSTUDIO_REDIS_URL", "")
+
     def initialize_settings(self) -> None:
         """Open the database, wire the adapters, and start the worker."""
         configure_logging(self.log.level)
@@ -132,12 +156,31 @@ class DevStudioApp(ExtensionApp):
         folder = DataFolder(Path(self.data_dir))
         folder.create()
         engine = open_database(self.database_url, self.database_owner_url)
-        self.units = Units(engine, recorders=(record_events, record_audit))
+        self.wakeups = (
+            RedisWakeUps(self.redis_url) if self.redis_url else WakeUps(alone=engine.dialect.name == "sqlite")
+        )
+        self.units = Units(engine, recorders=(partial(record_events, wake=self.wakeups.wake), record_audit))
         self.ports = Ports()
+        self._start_streams()
         self._provide_adapters(folder)
         self._start_worker(folder)
         self._follow_notebooks()
         self.executor = ThreadPoolExecutor(self.web_threads, thread_name_prefix="devstudio-web")
+
+    def _start_streams(self) -> None:
+        """Let clients follow events, and remove in the background what is older than its retention."""
+        self.feeds = EventFeeds(self.units, self.wakeups)
+        self.ports.provide(EventFeeds, self.feeds)
+        chores: dict[str, Chore] = {
+            "events": lambda session, limit: EventService(session).remove_old(self.event_retention_days, limit),
+            "kv": lambda session, limit: KvService(session).remove_expired(limit),
+        }
+        if self.units.engine.dialect.name == "sqlite":
+            kept = timedelta(days=self.audit_retention_days)
+            chores["audit"] = lambda session, limit: AuditService(session).remove_old(now() - kept, limit)
+        self.housekeeping = Housekeeping(self.units, chores)
+        self.wakeups.start()
+        self.housekeeping.start()
 
     def _check_mode(self) -> None:
         """Refuse to serve a team with the means of a single user."""
@@ -253,12 +296,17 @@ class DevStudioApp(ExtensionApp):
         """Add the routes of every operation."""
         context = WebContext(self.units, self.ports, self.executor, actor_of=actor_of_user)
         base_url = self.settings["base_url"]
+        assert self.serverapp is not None
+        self.serverapp.web_app.add_handlers(".*$", socket_rules(all_operations(), base_url, context))
         self.handlers.append(document_route(base_url, context, document()))
         self.handlers.extend(routes(all_operations(), base_url, context))
 
     async def stop_extension(self) -> None:
         """Stop the worker and close the database. A run under way is done again after the next start."""
         self.worker.stop()
+        self.housekeeping.stop()
+        self.wakeups.stop()
+        self.feeds.close()
         self.ports.get(Gateway).close()
         self.executor.shutdown(wait=False, cancel_futures=True)
         self.units.engine.dispose()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from devstudio_server.admin import handlers as admin
 from devstudio_server.ai import handlers as ai
+from devstudio_server.audit import handlers as audit
+from devstudio_server.events import handlers as events
 from devstudio_server.execution import handlers as execution
+from devstudio_server.kv import handlers as kv
 from devstudio_server.patches import handlers as patches
 from devstudio_server.planning import handlers as planning
 from devstudio_server.projects import handlers as projects
@@ -14,5 +17,5 @@ from devstudio_server.web import Operation
 
 def all_operations() -> list[Operation]:
     """Return them in the order of the domains."""
-    domains = (projects, specs, planning, patches, execution, ai, admin)
+    domains = (projects, specs, planning, patches, execution, ai, events, kv, audit, admin)
     return [operation for domain in domains for operation in domain.operations]

@@ -8,7 +8,18 @@ from typing import Any
 
 from devstudio_server.audit.models import AuditEntry
 
-_HASHED = ("id", "tenant_id", "seq", "action", "resource_type", "resource_id", "user_id", "request_id", "details")
+_HASHED = (
+    "id",
+    "tenant_id",
+    "source_module",
+    "seq",
+    "action",
+    "resource_type",
+    "resource_id",
+    "user_id",
+    "request_id",
+    "details",
+)
 
 
 def canonical(data: Any) -> str:

@@ -15,8 +15,9 @@ from devstudio_server.db.scope import REQUEST_ID
 from devstudio_server.db.streams import counters
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.ids import new_id
-from devstudio_server.kit.masking import mask
+from devstudio_server.kit.masking import mask, mask_text
 
+MAX_RESOURCE_ID = 255
 _DEEDS = "devstudio_audit_deeds"
 
 
@@ -47,10 +48,11 @@ def record_audit(session: Session, actor: Actor, changes: Sequence[Change]) -> N
             id=new_id(),
             tenant_id=actor.tenant_id,
             created_at=now(),
+            source_module="devstudio",
             seq=tenant.audit_seq,
             action=deed.action,
             resource_type=deed.resource_type,
-            resource_id=deed.resource_id,
+            resource_id=_as_id(deed.resource_id),
             user_id=actor.user_id,
             request_id=REQUEST_ID.get(),
             details=canonical(mask(deed.details)),
@@ -59,6 +61,11 @@ def record_audit(session: Session, actor: Actor, changes: Sequence[Change]) -> N
         entry.hash = tenant.audit_hash = hash_of(entry)
         session.add(entry)
     session.flush()
+
+
+def _as_id(text: str) -> str:
+    """Return what may be a person's text, such as a path, as it can be kept."""
+    return mask_text(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))[:MAX_RESOURCE_ID]
 
 
 def _deed_of(change: Change) -> Deed:

@@ -32,6 +32,7 @@ class Permission(StrEnum):
     EXEC_VIEW_LOGS = "exec:view_logs"
     DEPLOY_TRIGGER = "deploy:trigger"
     DEPLOY_APPROVE = "deploy:approve"
+    AUDIT_READ = "audit:read"
 
 
 _READ = frozenset({Permission.SPEC_READ, Permission.EXEC_VIEW_LOGS})

@@ -26,6 +26,7 @@ def grant(owner: Engine, role: str) -> None:
             f"REVOKE UPDATE, DELETE, TRUNCATE ON {SCHEMA}.ds_audit FROM {quoted}",
             f"REVOKE INSERT, UPDATE, DELETE ON {SCHEMA}.alembic_version FROM {quoted}",
             f"GRANT EXECUTE ON FUNCTION {SCHEMA}.known_tenants() TO {quoted}",
+            f"GRANT EXECUTE ON FUNCTION {SCHEMA}.audited_tenants() TO {quoted}",
         ):
             connection.execute(text(statement))
 

@@ -72,6 +72,8 @@ def _describe(operation: Operation, names: dict[Any, Any]) -> dict[str, Any]:
     }
     if operation.permission is not None:
         described["x-permission"] = str(operation.permission)
+    if operation.socket:
+        described["x-websocket"] = True
     if operation.body is not None:
         schema = names[(operation.body, "validation")]
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}

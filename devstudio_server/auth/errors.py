@@ -1,8 +1,10 @@
-"""Why a credential is refused: a bounded set of reasons for the log and the metrics, never for the answer."""
+"""What can go wrong when someone signs in. Why a credential is refused is for the log and the metrics alone."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+from devstudio_server.kit.errors import Conflict
 
 
 class Reason(StrEnum):
@@ -38,3 +40,9 @@ class BadCredentialError(Exception):
 
 class SettingsError(ValueError):
     """The settings of team mode do not fit together; the message names them and says what to do."""
+
+
+class NoTeam(Conflict):
+    """Launch codes, sign-outs and revocations belong to a team; in the local mode Jupyter's token is all there is."""
+
+    title = "Only in team mode"

@@ -15,12 +15,16 @@ _SHA256 = 64
 
 
 class UserRow(TenantRow):
-    """A person as the identity provider last described them; ``id`` is the user id that every other table names."""
+    """A person as the identity provider last described them; ``user_id`` is the id that every other table names.
+
+    Somebody who works for two tenants has a row in each, with the same ``user_id``.
+    """
 
     __tablename__ = "ds_users"
     __subject__ = "user"
-    __table_args__ = (UniqueConstraint("tenant_id", "issuer", "subject"),)
+    __table_args__ = (UniqueConstraint("tenant_id", "user_id"),)
 
+    user_id: Mapped[UUID]
     issuer: Mapped[str] = mapped_column(String(255))
     subject: Mapped[str] = mapped_column(String(255))
     name: Mapped[str] = mapped_column(String(200), default="")
@@ -64,7 +68,11 @@ class SignIn(TenantRow):
 
 
 class RevokedToken(TenantRow):
-    """A token (``jti``) that is refused although it has not expired. The row may go once it has."""
+    """A token (``jti``) that is refused although it has not expired, or all tokens of a user from before a time.
+
+    ``issued_before`` is set in rows of the second kind, whose ``token_id`` stands for the user. A row may go once
+    every token that it refuses has expired.
+    """
 
     __tablename__ = "ds_revoked_tokens"
     __subject__ = "revoked_token"
@@ -72,4 +80,5 @@ class RevokedToken(TenantRow):
 
     token_id: Mapped[str] = mapped_column(String(255))
     user_id: Mapped[UUID | None]
+    issued_before: Mapped[datetime | None]
     expires_at: Mapped[datetime]

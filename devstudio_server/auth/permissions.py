@@ -16,6 +16,7 @@ class Role(StrEnum):
     REVIEWER = "reviewer"
     EXECUTOR = "executor"
     VIEWER = "viewer"
+    OPERATOR = "operator"
 
 
 class Permission(StrEnum):
@@ -33,12 +34,17 @@ class Permission(StrEnum):
     DEPLOY_TRIGGER = "deploy:trigger"
     DEPLOY_APPROVE = "deploy:approve"
     AUDIT_READ = "audit:read"
+    USER_READ = "user:read"
+    USER_REVOKE = "user:revoke"
+    METRICS_READ = "metrics:read"
 
 
 _READ = frozenset({Permission.SPEC_READ, Permission.EXEC_VIEW_LOGS})
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.ADMIN_DEVSTUDIO: frozenset(Permission),
+    # The metrics count what all tenants do, so they are for who runs the server and for no tenant's administrator.
+    Role.ADMIN_DEVSTUDIO: frozenset(Permission) - {Permission.METRICS_READ},
+    Role.OPERATOR: frozenset({Permission.METRICS_READ}),
     Role.REVIEWER: _READ | {Permission.CODE_APPROVE, Permission.DEPLOY_APPROVE},
     Role.EXECUTOR: _READ
     | {

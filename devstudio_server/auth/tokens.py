@@ -33,7 +33,7 @@ _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCI
 _REFUSED_HEADERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "cty", "zip", "enc"})
 _TYPES = frozenset({"jwt", "at+jwt"})
 _LAST_TIME = 2**33
-_MAX_NAME = 200
+MAX_NAME = 200
 _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (jwt.ExpiredSignatureError, Reason.EXPIRED),
     (jwt.ImmatureSignatureError, Reason.NOT_YET_VALID),
@@ -267,5 +267,5 @@ def _said(claims: dict[str, Any], *names: str) -> str:
     for name in names:
         value = claims.get(name)
         if isinstance(value, str) and value.strip():
-            return "".join(c for c in value if c.isprintable()).strip()[:_MAX_NAME]
+            return "".join(c for c in value if c.isprintable()).strip()[:MAX_NAME]
     return ""

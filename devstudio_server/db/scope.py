@@ -17,6 +17,7 @@ class Credential:
     token_id: str = ""
     expires_at: datetime | None = None
     sign_in_id: UUID | None = None
+    issued_at: datetime | None = None
 
 
 @dataclass(frozen=True)

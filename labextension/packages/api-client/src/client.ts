@@ -2,7 +2,7 @@ import createFetchClient, { type Client } from 'openapi-fetch';
 
 import type { paths } from '../src/schema';
 import { readEvents } from './events';
-import { asProblem, problemFrom, problemOf } from './problem';
+import { asProblem, problemFrom, problemOf, retryAfterOf } from './problem';
 import type { ITransport } from './transport';
 import type {
   ApplyResult,
@@ -10,6 +10,7 @@ import type {
   GenerateResult,
   Health,
   LogPage,
+  Me,
   Model,
   Page,
   Patch,
@@ -27,6 +28,7 @@ import type {
   SessionQuery,
   SessionSummary,
   SessionUpdate,
+  StudioEvent,
   Task,
   TaskList
 } from './types';
@@ -37,8 +39,9 @@ export interface ILongCall {
   signal?: AbortSignal;
 }
 
-/** How to follow a log. */
+/** How to follow something that goes on while we listen. */
 export interface IFollow {
+  /** From where on: the offset in a log, the number of the last event that is known. */
   offset?: number;
   signal?: AbortSignal;
   /** Told when the stream dropped (true) and when it is back (false). */
@@ -63,6 +66,15 @@ export class DevStudioClient {
 
   health(): Promise<Health> {
     return take(this.http.GET('/api/v1/health'));
+  }
+
+  me(): Promise<Me> {
+    return take(this.http.GET('/api/v1/me'));
+  }
+
+  /** End this browser's sign-in. */
+  async signOut(): Promise<void> {
+    await this.send('api/v1/auth/sign-out', { method: 'POST' });
   }
 
   async models(): Promise<Model[]> {
@@ -159,40 +171,42 @@ export class DevStudioClient {
 
   /** Yield a run's log from `offset` to its end. A dropped stream is resumed where it stopped: no gap, nothing twice. */
   async *followLog(runId: string, follow: IFollow = {}): AsyncGenerator<LogPage> {
-    const wait = follow.wait ?? (ms => delay(ms, follow.signal));
     let offset = follow.offset ?? 0;
-    let backoff = FIRST_BACKOFF_MS;
-    const stopped = (): boolean => follow.signal?.aborted ?? false;
-    while (!stopped()) {
-      try {
-        for await (const page of this.streamLog(runId, offset, follow.signal)) {
-          backoff = FIRST_BACKOFF_MS;
-          follow.onReconnecting?.(false);
-          if (page.offset !== offset) {
-            break; // not where we asked to go on: ask again rather than show a gap or a double
-          }
-          offset = page.next_offset;
-          yield page;
-          if (page.eof) {
-            return;
-          }
-        }
-      } catch (error) {
-        if (stopped()) {
-          return;
-        }
-        const problem = asProblem(error);
-        if (!problem.transient) {
-          throw problem;
-        }
+    for await (const page of resumed(() => this.streamLog(runId, offset, follow.signal), follow)) {
+      offset = page.next_offset;
+      yield page;
+      if (page.eof) {
+        return;
       }
-      follow.onReconnecting?.(true);
-      await wait(backoff);
-      backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
+    }
+  }
+
+  /**
+   * Yield what changes in the tenant, without an end: first where the stream begins, then each change once and in order.
+   * A dropped stream is resumed after the last event.
+   */
+  async *followEvents(follow: IFollow = {}): AsyncGenerator<StudioEvent> {
+    let after = follow.offset ?? null;
+    for await (const event of resumed(() => this.streamEvents(after, follow.signal), follow)) {
+      after = event.seq;
+      yield event;
     }
   }
 
   private readonly http: Client<paths>;
+
+  private async *streamEvents(after: number | null, signal?: AbortSignal): AsyncGenerator<StudioEvent> {
+    const path = after === null ? 'api/v1/events' : `api/v1/events?after=${String(after)}`;
+    const response = await this.openEvents(path, signal === undefined ? {} : { signal });
+    for await (const { event, data } of readEvents(bodyOf(response))) {
+      if (event === 'error') {
+        throw problemFrom(JSON.parse(data) as object, 500);
+      }
+      if (event === 'ready' || event === 'change' || event === 'reset') {
+        yield { kind: event, ...(JSON.parse(data) as { seq: number }) } as StudioEvent;
+      }
+    }
+  }
 
   private async *streamLog(runId: string, offset: number, signal?: AbortSignal): AsyncGenerator<LogPage> {
     const path = `api/v1/exec/${encodeURIComponent(runId)}/logs?offset=${String(offset)}`;
@@ -202,7 +216,12 @@ export class DevStudioClient {
         throw problemFrom(JSON.parse(data) as object, 500);
       }
       if (event === 'log') {
-        yield JSON.parse(data) as LogPage;
+        const page = JSON.parse(data) as LogPage;
+        if (page.offset !== offset) {
+          return; // not where we asked to go on: ask again rather than show a gap or a double
+        }
+        offset = page.next_offset;
+        yield page;
       }
     }
   }
@@ -240,7 +259,11 @@ export class DevStudioClient {
   private async openEvents(path: string, init: RequestInit): Promise<Response> {
     const headers = new Headers(init.headers);
     headers.set('Accept', 'text/event-stream');
-    const response = await this.transport.fetch(new Request(this.transport.baseUrl + path, { ...init, headers }));
+    return this.send(path, { ...init, headers });
+  }
+
+  private async send(path: string, init: RequestInit): Promise<Response> {
+    const response = await this.transport.fetch(new Request(this.transport.baseUrl + path, init));
     if (!response.ok) {
       throw await problemOf(response);
     }
@@ -256,7 +279,8 @@ async function take<T>(answer: Answer<T>): Promise<Exclude<T, string>> {
       return data as Exclude<T, string>;
     }
     if (typeof error === 'object' && error !== null) {
-      throw problemFrom('title' in error ? error : { ...error, detail: messageOf(error) }, response.status);
+      const data = 'title' in error ? error : { ...error, detail: messageOf(error) };
+      throw problemFrom(data, response.status, retryAfterOf(response));
     }
     const title = response.statusText || `HTTP ${String(response.status)}`;
     throw problemFrom({ title, detail: typeof error === 'string' ? '' : title }, response.status);
@@ -275,6 +299,35 @@ function bodyOf(response: Response): ReadableStream<Uint8Array> {
     throw problemFrom({ title: 'The answer has no body', detail: response.url }, response.status);
   }
   return response.body;
+}
+
+/** Yield what `open` yields, and open it again, after a while, whenever it ends or drops; only a refusal is thrown. */
+async function* resumed<T>(open: () => AsyncGenerator<T>, follow: IFollow): AsyncGenerator<T> {
+  const wait = follow.wait ?? (ms => delay(ms, follow.signal));
+  let backoff = FIRST_BACKOFF_MS;
+  const stopped = (): boolean => follow.signal?.aborted ?? false;
+  while (!stopped()) {
+    let pause = 0;
+    try {
+      for await (const piece of open()) {
+        backoff = FIRST_BACKOFF_MS;
+        follow.onReconnecting?.(false);
+        yield piece;
+      }
+    } catch (error) {
+      if (stopped()) {
+        return;
+      }
+      const problem = asProblem(error);
+      if (!problem.transient) {
+        throw problem;
+      }
+      pause = (problem.retryAfter ?? 0) * 1000;
+    }
+    follow.onReconnecting?.(true);
+    await wait(Math.max(backoff, pause));
+    backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
+  }
 }
 
 function delay(ms: number, signal?: AbortSignal): Promise<void> {

@@ -5,7 +5,11 @@ const PROBLEM_TYPE = 'application/problem+json';
 
 /** An error that the server explained, or that kept us from reaching it (`status` 0). */
 export class ProblemError extends Error {
-  constructor(readonly problem: Problem) {
+  constructor(
+    readonly problem: Problem,
+    /** After how many seconds the server takes the request again, when it said so. */
+    readonly retryAfter: number | null = null
+  ) {
     super(problem.detail || problem.title);
     this.name = 'ProblemError';
   }
@@ -53,21 +57,28 @@ export async function problemOf(response: Response): Promise<ProblemError> {
   const text = await response.text().catch(() => '');
   const data = parseObject(text);
   if (response.headers.get('Content-Type')?.startsWith(PROBLEM_TYPE) === true && data !== null) {
-    return problemFrom(data, response.status);
+    return problemFrom(data, response.status, retryAfterOf(response));
   }
   return problemFrom(
     {
       title: response.statusText || `HTTP ${String(response.status)}`,
       detail: stringOr(data?.message, stringOr(data?.reason, response.statusText))
     },
-    response.status
+    response.status,
+    retryAfterOf(response)
   );
 }
 
+/** The seconds of `Retry-After`; its other form, a date, is not used by this API. */
+export function retryAfterOf(response: Response): number | null {
+  const text = response.headers.get('Retry-After') ?? '';
+  return /^\d{1,6}$/.test(text) ? Number(text) : null;
+}
+
 /** Make a `ProblemError` of a problem document that may lack members. */
-export function problemFrom(data: object, status: number): ProblemError {
+export function problemFrom(data: object, status: number, retryAfter: number | null = null): ProblemError {
   const given = data as Partial<Problem>;
-  return new ProblemError({
+  const problem = {
     ...given,
     type: stringOr(given.type, 'about:blank'),
     title: stringOr(given.title, 'Error'),
@@ -75,7 +86,8 @@ export function problemFrom(data: object, status: number): ProblemError {
     detail: stringOr(given.detail, ''),
     request_id: stringOr(given.request_id, ''),
     errors: Array.isArray(given.errors) ? given.errors : []
-  });
+  };
+  return new ProblemError(problem, retryAfter);
 }
 
 /** Turn whatever was thrown into a `ProblemError`. */

@@ -14,6 +14,7 @@ export type GenerateResult = Schemas['GenerateResult'];
 export type Health = Schemas['Health'];
 export type LintWarning = Schemas['LintWarning'];
 export type LogPage = Schemas['LogPage'];
+export type Me = Schemas['Me'];
 export type Model = Schemas['Model'];
 export type Patch = Schemas['PatchRead'];
 export type PatchedFile = Schemas['PatchedFile'];
@@ -58,3 +59,8 @@ export interface Progress {
   tokens_output?: number;
   cost_estimated?: number;
 }
+
+/** What the stream of events sends: where it begins, a change, or that changes were lost and all has to be read anew. */
+export type StudioEvent =
+  | { kind: 'ready' | 'reset'; seq: number }
+  | { kind: 'change'; seq: number; type: string; subject_id: string; payload: Record<string, unknown> };

@@ -1,0 +1,220 @@
+"""Handlers that answer in team mode in place of those of Jupyter and JupyterLab that would show every tenant."""
+
+from __future__ import annotations
+
+import json
+from http.client import responses
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from jupyter_server._tz import isoformat
+from jupyter_server.base.handlers import APIHandler, PrometheusMetricsHandler
+from jupyter_server.nbconvert.handlers import NbconvertFileHandler, NbconvertPostHandler
+from jupyter_server.services.api.handlers import APIStatusHandler
+from jupyter_server.services.events.handlers import SubscribeWebsocket
+from jupyter_server.services.kernels.handlers import KernelActionHandler
+from jupyter_server.services.kernelspecs.handlers import MainKernelSpecHandler, kernelspec_model
+from jupyter_server.services.nbconvert.handlers import NbconvertRootHandler
+from jupyterlab_server.licenses_handler import LicensesHandler
+from jupyterlab_server.settings_handler import SettingsHandler
+from jupyterlab_server.translations_handler import TranslationsHandler
+from jupyterlab_server.workspaces_handler import WorkspacesHandler, WorkspacesManager
+from nbconvert.exporters import get_exporter
+from tornado import web
+
+from devstudio_server.auth.surface import refusal
+from devstudio_server.db import current_actor
+from devstudio_server.jupyter.contents_manager import TenantContentsManager
+from devstudio_server.jupyter.tenancy import acting_person
+from devstudio_server.web.handlers import authorized
+
+NBCONVERT_FORMATS = ("html", "markdown", "notebook", "python")
+
+
+class RefusedHandler(APIHandler):
+    """Answers in place of what team mode does not offer."""
+
+    def initialize(self, resource: str = "", **_: Any) -> None:
+        """Take the name of what is refused."""
+        self.resource = resource
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Refuse whoever is signed in; whoever is not learns nothing."""
+        await super().prepare()
+        if self.current_user is None:
+            raise web.HTTPError(403)
+        raise web.HTTPError(403, refusal("use", self.resource) if self.resource else _UNKNOWN)
+
+    @web.authenticated
+    @authorized("read", "refused")
+    async def get(self, *_args: str, **_named: str) -> None:
+        """Never reached: `prepare` has refused."""
+
+    head = post = put = patch = delete = get
+
+
+class TenantStatusHandler(APIStatusHandler):
+    """`/api/status` with the tenant's own kernels, and nothing of when others were at work."""
+
+    @web.authenticated
+    @authorized("read", "api")
+    async def get(self) -> None:
+        """Return the state of the tenant's kernels."""
+        kernels = self.kernel_manager.list_kernels()
+        started = isoformat(self.settings["started"])
+        model = {
+            "started": started,
+            "last_activity": max((kernel["last_activity"] for kernel in kernels), default=started),
+            "kernels": len(kernels),
+            "connections": sum(kernel["connections"] for kernel in kernels),
+        }
+        self.finish(json.dumps(model, sort_keys=True))
+
+
+class TenantSubscribeWebsocket(SubscribeWebsocket):
+    """`/api/events/subscribe` with the events of the subscriber's tenant.
+
+    A listener runs in the context of whatever emitted the event, so the actor there is who the event belongs to. What
+    happens without an actor belongs to the server and reaches nobody.
+    """
+
+    subscriber: UUID | None = None
+
+    def open(self) -> None:
+        """Begin to listen for the tenant."""
+        self.subscriber = acting_person().tenant_id
+        super().open()
+
+    async def event_listener(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+        """Pass an event on to the subscriber whose tenant it belongs to."""
+        emitter = current_actor()
+        if emitter is not None and emitter.tenant_id == self.subscriber:
+            await super().event_listener(logger, schema_id, data)
+
+
+class TenantKernelActionHandler(KernelActionHandler):
+    """Interrupts and restarts; a kernel that is not the tenant's is not found, for either."""
+
+    @web.authenticated
+    @authorized("write", "kernels")
+    async def post(self, kernel_id: str, action: str) -> None:
+        """Interrupt or restart a kernel."""
+        self.kernel_manager.get_kernel(kernel_id)
+        await super().post(kernel_id, action)  # type: ignore[misc]
+
+
+class TenantKernelSpecsHandler(MainKernelSpecHandler):
+    """Lists the kernelspecs, with a default that is one of them."""
+
+    @web.authenticated
+    @authorized("read", "kernelspecs")
+    async def get(self) -> None:
+        """Return the kernelspecs."""
+        specs = await self.kernel_specs()
+        default: str = self.settings["kernel_manager"].usable_kernel_name()
+        self.finish(json.dumps({"default": default, "kernelspecs": specs}))
+
+    async def kernel_specs(self) -> dict[str, Any]:
+        """Return the models by name."""
+        found = self.kernel_spec_manager.get_all_specs()
+        return {name: kernelspec_model(self, name, info["spec"], info["resource_dir"]) for name, info in found.items()}
+
+
+class AnsweringLicensesHandler(LicensesHandler):
+    """Licenses of JupyterLab. Its own handler never ends a refused request, so anybody could hold connections open."""
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        """Answer with the status."""
+        self.set_status(status_code)
+        self.set_header("Content-Type", "application/json")
+        web.RequestHandler.finish(self, json.dumps({"message": responses.get(status_code, "Error")}))
+
+
+class PersonWorkspacesHandler(WorkspacesHandler):
+    """Layouts of JupyterLab, for each person of each tenant."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Choose the folder once it is known who asks."""
+        await super().prepare()
+        self.manager = WorkspacesManager(str(_person_folder(self, "workspaces")))
+
+
+class PersonSettingsHandler(SettingsHandler):
+    """Settings of JupyterLab, for each person of each tenant."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Choose the folder once it is known who asks."""
+        await super().prepare()
+        self.settings_dir = str(_person_folder(self, "settings"))
+
+
+class PersonTranslationsHandler(TranslationsHandler):
+    """Translations of JupyterLab, in the language of the person."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Choose the folder once it is known who asks."""
+        await super().prepare()
+        self.settings_dir = str(_person_folder(self, "settings"))
+
+
+class SafeNbconvertFileHandler(NbconvertFileHandler):
+    """Converts a notebook of the tenant, to formats that start no browser, no LaTeX and no other program."""
+
+    @web.authenticated
+    @authorized("read", "nbconvert")
+    async def get(self, format: str, path: str) -> None:  # noqa: A002
+        """Return the notebook at ``path`` in another format."""
+        _check_format(format)
+        await super().get(format, path)  # type: ignore[misc]
+
+
+class SafeNbconvertPostHandler(NbconvertPostHandler):
+    """Converts a notebook that is sent, to the same formats."""
+
+    @web.authenticated
+    @authorized("write", "nbconvert")
+    async def post(self, format: str) -> None:  # noqa: A002
+        """Return the notebook of the body in another format."""
+        _check_format(format)
+        await super().post(format)  # type: ignore[misc]
+
+
+class SafeNbconvertRootHandler(NbconvertRootHandler):
+    """Lists the formats that a notebook can be converted to."""
+
+    @web.authenticated
+    @authorized("read", "nbconvert")
+    async def get(self) -> None:
+        """Return the formats with their media types."""
+        formats = {name: {"output_mimetype": get_exporter(name).output_mimetype} for name in NBCONVERT_FORMATS}
+        self.finish(json.dumps(formats))
+
+
+class OperatorMetricsHandler(PrometheusMetricsHandler):
+    """`/metrics` counts what all tenants do."""
+
+    @web.authenticated
+    @authorized("read", "metrics")
+    async def get(self) -> None:  # type: ignore[override]
+        """Return the metrics of the whole server."""
+        super().get()
+
+
+def _check_format(name: str) -> None:
+    if name not in NBCONVERT_FORMATS:
+        offered = ", ".join(NBCONVERT_FORMATS)
+        raise web.HTTPError(403, f"In team mode notebooks are converted to {offered}; {name!r} would start a program.")
+
+
+def _person_folder(handler: APIHandler, name: str) -> Path:
+    contents = handler.contents_manager
+    if not isinstance(contents, TenantContentsManager):
+        raise web.HTTPError(500, "Contents are not scoped by tenant, so nothing else of a person is shown.")
+    return contents.folders.of_person(acting_person(), name)
+
+
+_UNKNOWN = (
+    "This server lets nobody use what is behind this address: team mode offers only parts of Jupyter that keep tenants "
+    "apart, and an extension that is installed here is not one of them."
+)

@@ -37,6 +37,7 @@ from devstudio_server.jobs import EmbeddedWorker, JobQueue
 from devstudio_server.jobs.housekeeping import Chore, Housekeeping
 from devstudio_server.jobs.models import Job
 from devstudio_server.jupyter.contents import pre_save_hook
+from devstudio_server.jupyter.router import mend, scope_by_tenant
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.logging import configure_logging, get_logger
 from devstudio_server.kv.service import KvService
@@ -300,6 +301,7 @@ class DevStudioApp(ExtensionApp):
         self.serverapp.web_app.add_handlers(".*$", socket_rules(all_operations(), base_url, context))
         self.handlers.append(document_route(base_url, context, document()))
         self.handlers.extend(routes(all_operations(), base_url, context))
+        (scope_by_tenant if self.team else mend)(cast("Any", self.serverapp).web_app)
 
     async def stop_extension(self) -> None:
         """Stop the worker and close the database. A run under way is done again after the next start."""

@@ -69,7 +69,7 @@ def local_actor(user: Any = None) -> Actor:
         tenant_id=LOCAL_TENANT_ID,
         user_id=LOCAL_USER_ID,
         name=name or "Local user",
-        permissions=permissions_of(roles),
+        permissions=permissions_of(Role),
         sole_user=True,
         roles=frozenset(map(str, roles)),
     )

@@ -6,6 +6,7 @@ Every setting of DevStudio is a trait of `DevStudioApp`; docs/configuration.md l
 import os
 
 from devstudio_server.auth.identity import LOCAL_TENANT_ID, LocalIdentityProvider, TeamIdentityProvider, auth_mode
+from devstudio_server.jupyter.configuration import configure_team
 from devstudio_server.settings import DataFolder, default_data_dir
 
 c = get_config()  # noqa: F821 - Jupyter provides it
@@ -18,7 +19,7 @@ if auth_mode() == "team":
     # loaded ends the start: a team is not served by half of it.
     c.ServerApp.identity_provider_class = TeamIdentityProvider
     c.ServerApp.reraise_server_extension_failures = True
-    c.ServerApp.root_dir = str(_folder.workspaces)
+    configure_team(c, _folder.workspaces)
 else:
     # What Jupyter shows as its root is where the projects' trees are; a session's files live in `.devstudio/` of each.
     _root = _folder.workspaces / str(LOCAL_TENANT_ID)
@@ -26,7 +27,7 @@ else:
     c.ServerApp.identity_provider_class = LocalIdentityProvider
     c.ServerApp.root_dir = str(_root)
 c.ContentsManager.allow_hidden = True
-c.ServerApp.jpserver_extensions = {"devstudio_server": True}
+c.ServerApp.jpserver_extensions.update({"devstudio_server": True})
 
 # One port, told clearly when it is taken, instead of silently the next one.
 c.ServerApp.port = int(os.environ.get("PORT", "8000"))

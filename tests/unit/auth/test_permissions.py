@@ -7,7 +7,8 @@ import pytest
 from devstudio_server.auth import ROLE_PERMISSIONS, Permission, Role, permissions_of
 
 MATRIX = {
-    Role.ADMIN_DEVSTUDIO: set(Permission),
+    Role.ADMIN_DEVSTUDIO: set(Permission) - {"metrics:read"},
+    Role.OPERATOR: {"metrics:read"},
     Role.REVIEWER: {"spec:read", "exec:view_logs", "code:approve", "deploy:approve"},
     Role.EXECUTOR: {
         "spec:read", "exec:view_logs", "spec:create", "spec:update", "code:generate", "code:apply", "exec:run",

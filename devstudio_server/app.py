@@ -9,9 +9,12 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
+from jupyter_server.serverapp import ServerApp
+from sqlalchemy import make_url
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, Unicode, default, validate
 
 from devstudio_sandbox import Preference, SandboxError, choose_backend
 from devstudio_server._version import __version__
@@ -20,7 +23,9 @@ from devstudio_server.ai.gateway import Gateway, GatewaySettings
 from devstudio_server.audit.recorder import record_audit
 from devstudio_server.audit.service import RETENTION_DAYS, AuditService
 from devstudio_server.auth.errors import SettingsError
+from devstudio_server.auth.gate import Gate
 from devstudio_server.auth.identity import LOCAL_TENANT_ID, TeamIdentityProvider, auth_mode, local_actor
+from devstudio_server.auth.launch import launch_routes
 from devstudio_server.auth.user import NOBODY, actor_of_user
 from devstudio_server.db import Actor, Units, current_actor
 from devstudio_server.db.opening import open_database
@@ -40,6 +45,8 @@ from devstudio_server.jupyter.contents import pre_save_hook
 from devstudio_server.jupyter.router import mend, scope_by_tenant
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.logging import configure_logging, get_logger
+from devstudio_server.kit.masking import keep_secret
+from devstudio_server.kit.metrics import know_models
 from devstudio_server.kv.service import KvService
 from devstudio_server.openapi import document
 from devstudio_server.operations import all_operations
@@ -51,6 +58,10 @@ from devstudio_server.settings import DataFolder, default_data_dir
 from devstudio_server.specs.notebook_sync import NotebookSync
 from devstudio_server.web import Ports
 from devstudio_server.web.handlers import WebContext, document_route, routes
+from devstudio_server.web.hosts import answer_only_to
+from devstudio_server.web.idempotency import remove_expired_keys
+from devstudio_server.web.rate_limits import RateLimiter, parse_rates
+from devstudio_server.web.request_log import log_request
 from devstudio_server.web.sockets import socket_rules
 
 _log = get_logger("app")
@@ -130,6 +141,19 @@ class DevStudioApp(ExtensionApp):
     worker_threads = Int(2, min=1, help="Runs that this server does at the same time.").tag(config=True)
     web_threads = Int(8, min=1, help="Requests that this server works on at the same time.").tag(config=True)
 
+    rate_limits = Dict(
+        help="Rate limits by name, in place of the defaults: {'generate.tenant': '20/minute', 'read.user': ''}; "
+        "an empty one is none. In the local mode only those named here hold. See docs/operations.md."
+    ).tag(config=True)
+    allowed_hosts = List(
+        Unicode(),
+        help="Host names that the server answers to, without ports; one that starts with a dot stands for all below. "
+        "Empty: Jupyter's own check alone, which lets only local names in unless ServerApp.allow_remote_access is set.",
+    ).tag(config=True)
+    idempotency_hours = Float(
+        24, min=0.01, help="How long the answer to a request with an Idempotency-Key is kept, in hours."
+    ).tag(config=True)
+
     @default("data_dir")
     def _default_data_dir(self) -> str:
         return str(default_data_dir())
@@ -150,9 +174,19 @@ class DevStudioApp(ExtensionApp):
     def _default_redis_url(self) -> str:
         return os.environ.get("DEVSTUDIO_REDIS_URL", "")
 
+    @validate("rate_limits")
+    def _check_rate_limits(self, proposal: Any) -> dict[str, str]:
+        try:
+            parse_rates(proposal["value"])
+        except ValueError as error:
+            message = f"DevStudioApp.rate_limits: {error}."
+            raise TraitError(message) from error
+        return dict(proposal["value"])
+
     def initialize_settings(self) -> None:
         """Open the database, wire the adapters, and start the worker."""
         configure_logging(self.log.level)
+        self._keep_secrets_out_of_logs()
         self._check_mode()
         folder = DataFolder(Path(self.data_dir))
         folder.create()
@@ -164,9 +198,23 @@ class DevStudioApp(ExtensionApp):
         self.ports = Ports()
         self._start_streams()
         self._provide_adapters(folder)
+        self._open_gate()
         self._start_worker(folder)
         self._follow_notebooks()
         self.executor = ThreadPoolExecutor(self.web_threads, thread_name_prefix="devstudio-web")
+
+    def _keep_secrets_out_of_logs(self) -> None:
+        """Write one line for each request, of Jupyter's handlers, too, and mask what this server knows as a secret."""
+        settings = self._gateway_settings()
+        keep_secret(
+            str(self.settings["identity_provider"].token or ""),
+            settings.openai_api_key or "",
+            settings.anthropic_api_key or "",
+            os.environ.get("DEVSTUDIO_JWT_SECRET", ""),
+            *(str(make_url(url).password or "") for url in (self.database_url, self.database_owner_url) if url),
+            str(urlsplit(self.redis_url).password or ""),
+        )
+        self.settings["log_function"] = log_request
 
     def _start_streams(self) -> None:
         """Let clients follow events, and remove in the background what is older than its retention."""
@@ -175,6 +223,7 @@ class DevStudioApp(ExtensionApp):
         chores: dict[str, Chore] = {
             "events": lambda session, limit: EventService(session).remove_old(self.event_retention_days, limit),
             "kv": lambda session, limit: KvService(session).remove_expired(limit),
+            "idempotency_keys": remove_expired_keys,
         }
         if self.units.engine.dialect.name == "sqlite":
             kept = timedelta(days=self.audit_retention_days)
@@ -197,6 +246,18 @@ class DevStudioApp(ExtensionApp):
                 "Remove DevStudioApp.allow_process_sandbox and sandbox_backend = 'process' from the configuration."
             )
             raise SettingsError(message)
+
+    def _open_gate(self) -> None:
+        """Let the team in: from now on, tokens and cookies are looked up in the database."""
+        provider = self.settings["identity_provider"]
+        if not isinstance(provider, TeamIdentityProvider):
+            return
+        provider.gate.open(self.units)
+        self.ports.provide(Gate, provider.gate)
+        # A query in it keeps Jupyter from adding the address that was asked for: that may hold what nobody may log.
+        self.settings["login_url"] = f"{self.settings['base_url']}login?required"
+        if provider.cookie_same_site == "None":
+            self.settings.setdefault("xsrf_cookie_kwargs", {}).update(samesite="None", secure=True)
 
     def _provide_adapters(self, folder: DataFolder) -> None:
         """Choose what is behind each port."""
@@ -251,6 +312,7 @@ class DevStudioApp(ExtensionApp):
                 gateway=self.ports.get(Gateway),
                 data_dir=folder.root,
                 version=__version__,
+                redis_url=self.redis_url,
             ),
         )
         self._remove_leftovers()
@@ -295,17 +357,30 @@ class DevStudioApp(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Add the routes of every operation."""
-        context = WebContext(self.units, self.ports, self.executor, actor_of=actor_of_user)
+        self.limiter = RateLimiter(self.rate_limits, self.redis_url)
+        context = WebContext(
+            self.units,
+            self.ports,
+            self.executor,
+            actor_of=actor_of_user,
+            limiter=self.limiter,
+            answers_kept_for=timedelta(hours=self.idempotency_hours),
+        )
+        know_models(model.id for model in self.ports.get(Gateway).models())
+        answer_only_to(cast("ServerApp", self.serverapp).web_app, self.allowed_hosts, context)
         base_url = self.settings["base_url"]
-        assert self.serverapp is not None
-        self.serverapp.web_app.add_handlers(".*$", socket_rules(all_operations(), base_url, context))
+        cast("ServerApp", self.serverapp).web_app.add_handlers(".*$", socket_rules(all_operations(), base_url, context))
         self.handlers.append(document_route(base_url, context, document()))
+        if self.team:
+            self.handlers.extend(launch_routes(base_url, context))
         self.handlers.extend(routes(all_operations(), base_url, context))
         (scope_by_tenant if self.team else mend)(cast("Any", self.serverapp).web_app)
 
     async def stop_extension(self) -> None:
         """Stop the worker and close the database. A run under way is done again after the next start."""
         self.worker.stop()
+        await self.limiter.close()
+        self.ports.get(HealthService).close()
         self.housekeeping.stop()
         self.wakeups.stop()
         self.feeds.close()

@@ -37,11 +37,19 @@ class Health(Shape):
     default_model: str
 
 
+class Liveness(Shape):
+    """That the process answers."""
+
+    status: Literal["alive"]
+    version: str
+
+
 class Me(Shape):
     """The signed-in user."""
 
     user_id: UUID
     tenant_id: UUID
     name: str
+    roles: list[str]
     permissions: list[str]
     mode: Literal["local", "team"]

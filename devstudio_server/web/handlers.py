@@ -164,6 +164,9 @@ class OperationHandler(ProblemHandler):
         def handle() -> Reply:
             return Reply.of(operation, operation.handler(call, **arguments))
 
+        if operation.inline:
+            return handle()
+
         def work() -> Reply:
             if operation.outside:
                 return keyed.outside(handle) if keyed else handle()

@@ -116,9 +116,11 @@ class KeyedWork:
 
     def _earlier(self, keys: IdempotencyRepository) -> Reply | None:
         """Return the answer that is kept for this request; None when it is the first one."""
-        keys.remove_expired(now())
         row = keys.find(self._actor.user_id, self._request.key)
         if row is None:
+            return None
+        if row.expires_at <= now():
+            keys.remove(row.id)
             return None
         if (row.operation, row.request_sha256) != (self._request.operation, self._request.sha256):
             message = (
@@ -157,6 +159,11 @@ class KeyedWork:
                     row.expires_at = now() + self._kept_for
         except AppError as error:
             _log.error("idempotency_key_not_settled", operation=self._request.operation, reason=error.detail)
+
+
+def remove_expired_keys(session: Session, limit: int) -> int:
+    """Remove up to ``limit`` keys of the unit's tenant that have expired; return how many."""
+    return IdempotencyRepository(session).remove_expired(now(), limit)
 
 
 def _fill(row: IdempotencyKey, reply: Reply) -> None:

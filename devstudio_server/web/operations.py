@@ -47,6 +47,7 @@ class Operation:
     base: Base
     limit: Limit | None = None
     secret_answer: bool = False
+    inline: bool = False
     socket: bool = False
 
     @property
@@ -107,13 +108,15 @@ class Operations:
         socket: bool = False,
         limit: Limit | None = None,
         secret_answer: bool = False,
+        inline: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declare the decorated function as the handler of ``method path``.
 
         ``permission=None`` means any signed-in person. ``outside`` runs the handler without a transaction, for calls
         that wait for something other than the database. ``stream`` answers ``Accept: text/event-stream`` instead; with
         ``socket`` it also answers a WebSocket on the same path. ``limit`` is what it counts against beside reads or
-        writes. A ``secret_answer`` is kept under no idempotency key.
+        writes. A ``secret_answer`` is kept under no idempotency key. ``inline`` answers on the event
+        loop itself: for what asks nothing and takes no time.
         """
 
         def declare(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -139,6 +142,7 @@ class Operations:
                     base=self.base,
                     limit=limit,
                     secret_answer=secret_answer,
+                    inline=inline,
                     socket=socket,
                 )
             )

@@ -36,6 +36,10 @@ class IdempotencyRepository:
         """Remove a row, if it is there."""
         self._session.execute(delete(IdempotencyKey).where(IdempotencyKey.id == row_id))
 
-    def remove_expired(self, before: datetime) -> None:
-        """Remove every row that expired ``before``."""
-        self._session.execute(delete(IdempotencyKey).where(IdempotencyKey.expires_at <= before))
+    def remove_expired(self, at: datetime, limit: int) -> int:
+        """Remove up to ``limit`` rows that have expired; return how many."""
+        query = select(IdempotencyKey.id).where(IdempotencyKey.expires_at <= at).limit(limit)
+        expired = self._session.scalars(query).all()
+        if expired:
+            self._session.execute(delete(IdempotencyKey).where(IdempotencyKey.id.in_(expired)))
+        return len(expired)

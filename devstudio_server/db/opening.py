@@ -22,23 +22,33 @@ def open_database(url: str, owner_url: str = "") -> Engine:
     """
     engine = create_engine(url)
     try:
-        if engine.dialect.name == "sqlite":
-            migrate(engine)
-            return engine
-        if owner_url:
-            migrate_as_owner(owner_url, engine.url.username or DEFAULT_ROLE)
-        check_role(engine)
-        found, wanted = current_revision(engine), newest_revision()
+        _prepare(engine, owner_url)
     except DBAPIError as error:
+        engine.dispose()
         message = f"The database at {engine.url.render_as_string()} cannot be used: {str(error.orig).strip()}"
         raise DatabaseNotReadyError(message) from error
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _prepare(engine: Engine, owner_url: str) -> None:
+    """Migrate where that is possible, and check the role and the schema."""
+    if engine.dialect.name == "sqlite":
+        migrate(engine)
+        return
+    if owner_url:
+        migrate_as_owner(owner_url, engine.url.username or DEFAULT_ROLE)
+    check_role(engine)
+    found, wanted = current_revision(engine), newest_revision()
     if found != wanted:
+        what = f"the schema {found}" if found else "no schema that this role may see"
         message = (
-            f"The database at {engine.url.render_as_string()} has the schema {found or 'of nobody: it is empty'}, and "
-            f"this version needs {wanted}. Run `devstudio migrate` with DEVSTUDIO_DATABASE_OWNER_URL set."
+            f"The database at {engine.url.render_as_string()} has {what}, and this version needs {wanted}. "
+            "Run `devstudio migrate` with DEVSTUDIO_DATABASE_OWNER_URL set."
         )
         raise DatabaseNotReadyError(message)
-    return engine
 
 
 def migrate_as_owner(owner_url: str, role: str) -> None:

@@ -70,6 +70,16 @@ class Databases:
         self._postgres.empty(name)
         self._free.append(name)
 
+    @contextmanager
+    def empty(self, path: Path) -> Iterator[Database]:
+        """Make a database that was never migrated, on SQLite the file ``path``."""
+        if self._postgres is None:
+            yield Database("sqlite", f"sqlite:///{path}", f"sqlite:///{path}")
+            return
+        name = self._postgres.empty_database()
+        yield Database("postgresql", self._postgres.app_url(name), self._postgres.owner_url(name))
+        self._postgres.drop(name)
+
     def _sqlite(self, path: Path) -> Database:
         if not self._template.exists():
             engine = create_engine(f"sqlite:///{self._template}")

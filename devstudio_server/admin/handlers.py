@@ -41,4 +41,5 @@ def get_me(call: Call) -> Me:
         roles=sorted(actor.roles),
         permissions=sorted(actor.permissions),
         mode="local" if actor.sole_user else "team",
+        expires_at=actor.credential.expires_at if actor.credential else None,
     )

@@ -45,7 +45,7 @@ class Liveness(Shape):
 
 
 class Me(Shape):
-    """The signed-in user."""
+    """The signed-in user. ``expires_at`` is when the token or the sign-in ends; null where it does not."""
 
     user_id: UUID
     tenant_id: UUID
@@ -53,3 +53,4 @@ class Me(Shape):
     roles: list[str]
     permissions: list[str]
     mode: Literal["local", "team"]
+    expires_at: datetime | None

@@ -64,7 +64,7 @@ def local_actor(user: Any = None) -> Actor:
     name = str(getattr(user, "display_name", None) or "")
     if name.startswith(_MADE_UP):
         name = ""
-    roles = [Role.ADMIN_DEVSTUDIO]
+    roles = [Role.ADMIN_DEVSTUDIO, Role.OPERATOR]
     return Actor(
         tenant_id=LOCAL_TENANT_ID,
         user_id=LOCAL_USER_ID,

@@ -17,7 +17,7 @@ from devstudio_server.patches.schemas import (
     RejectRequest,
 )
 from devstudio_server.patches.service import PatchService
-from devstudio_server.web import Call, ListPage, Operations
+from devstudio_server.web import Call, Limit, ListPage, Operations
 
 operations = Operations("code")
 
@@ -77,6 +77,7 @@ def reject_patch(call: Call, patch_id: UUID, body: RejectRequest) -> PatchRead:
     status=202,
     summary="Apply an approved patch",
     errors=(NotFound, Conflict, Unavailable),
+    limit=Limit.EXECUTE,
 )
 def apply_patch(call: Call, body: ApplyRequest) -> ApplyResult:
     """Queue the run that applies the patch in the sandbox, tests it there, and commits only when the tests pass."""

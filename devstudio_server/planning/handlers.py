@@ -7,7 +7,7 @@ from devstudio_server.kit.errors import BadGateway, Conflict, NotFound, Unavaila
 from devstudio_server.planning.generation import GenerationService
 from devstudio_server.planning.schemas import GenerateRequest, GenerateResult, PlanRequest, PlanResult
 from devstudio_server.planning.service import PlanningService
-from devstudio_server.web import Call, Operations
+from devstudio_server.web import Call, Limit, Operations
 
 operations = Operations("planning")
 
@@ -21,6 +21,7 @@ _ERRORS = (NotFound, Conflict, BadGateway, Unavailable)
     summary="Plan documents with a model",
     errors=_ERRORS,
     outside=True,
+    limit=Limit.PLAN,
 )
 def plan(call: Call, body: PlanRequest) -> PlanResult:
     """Have a model write the documents of a stage; a change made meanwhile by a person is never overwritten."""
@@ -35,6 +36,7 @@ def plan(call: Call, body: PlanRequest) -> PlanResult:
     summary="Generate code for a task",
     errors=_ERRORS,
     outside=True,
+    limit=Limit.GENERATE,
 )
 def generate_code(call: Call, body: GenerateRequest) -> GenerateResult:
     """Have a model propose the change that implements a task; the result is a pending patch, nothing is applied."""

@@ -141,7 +141,8 @@ class OperationHandler(ProblemHandler):
             raise MethodNotAllowed(message) from None
 
     def _wants_events(self, operation: Operation) -> bool:
-        if not (operation.stream or operation.outside) or self.request.method == "HEAD":
+        streams = operation.stream is not None or (operation.outside and not operation.inline)
+        if not streams or self.request.method == "HEAD":
             return False
         return EVENT_STREAM in self.request.headers.get("Accept", "")
 

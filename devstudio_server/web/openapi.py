@@ -15,7 +15,39 @@ from devstudio_server.web.schemas import Problem
 
 _REF = "#/components/schemas/{model}"
 # Every operation may answer these; an operation's own errors are added to them.
-_COMMON_ERRORS = (401, 403, 500)
+_COMMON_ERRORS = (401, 403, 422, 429, 500, 503)
+_HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": {
+        "description": "The id of the request: the one that was sent, or a new one.",
+        "schema": {"type": "string"},
+    },
+    "ETag": {
+        "description": "The version of the object, in quotes; PUT and DELETE take it as `If-Match`.",
+        "schema": {"type": "string"},
+    },
+    "Idempotent-Replayed": {
+        "description": "`true` when this is the answer to an earlier request with the same `Idempotency-Key`.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "RateLimit-Limit": {
+        "description": "How many requests the narrowest limit of this operation takes in its window.",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    "RateLimit-Remaining": {
+        "description": "How many of them are left.",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    "RateLimit-Reset": {
+        "description": "In how many seconds some are given back.",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    "Retry-After": {
+        "description": "After how many seconds to send the request again.",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+}
+_ALWAYS = ("X-Request-ID", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+_RETRIED = (409, 429, 503)
 
 
 def build_openapi(operations: Iterable[Operation], version: str) -> dict[str, Any]:
@@ -35,17 +67,24 @@ def build_openapi(operations: Iterable[Operation], version: str) -> dict[str, An
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "http://localhost:8000"}],
-        "security": [{"token": []}],
+        "security": [{"token": []}, {"bearer": []}],
         "paths": paths,
         "components": {
             "schemas": definitions.get("$defs", {}),
+            "headers": _HEADERS,
             "securitySchemes": {
                 "token": {
                     "type": "apiKey",
                     "in": "header",
                     "name": "Authorization",
-                    "description": "`token <JUPYTER_TOKEN>`",
-                }
+                    "description": "Local mode: `token <JUPYTER_TOKEN>`.",
+                },
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "Team mode: a signed token.",
+                },
             },
         },
     }
@@ -95,6 +134,10 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     if operation.method in ("PUT", "DELETE"):
         described = "The version that you read, as its ETag. A stale one is refused with 412."
         found.append({"name": "If-Match", "in": "header", "schema": {"type": "string"}, "description": described})
+    if operation.takes_key:
+        described = "A key that you make once for a request: sent again with it, the request has no second effect."
+        schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
+        found.append({"name": "Idempotency-Key", "in": "header", "schema": schema, "description": described})
     return found
 
 
@@ -119,21 +162,45 @@ def _path_schema(kind: type) -> dict[str, str]:
 
 def _responses(operation: Operation, names: dict[Any, Any]) -> dict[str, Any]:
     success: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase}
+    headers = list(_ALWAYS)
+    if operation.takes_key:
+        headers.append("Idempotent-Replayed")
     if operation.response is not None:
+        if "version" in operation.response.model_fields:
+            headers.append("ETag")
         schema = names[(operation.response, "serialization")]
         success["content"] = {"application/json": {"schema": schema}}
-        if operation.outside or operation.stream:
+        if (operation.outside and not operation.inline) or operation.stream:
             success["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    success["headers"] = _header_references(headers)
+    return {str(operation.status): success} | {str(status): _problem(status) for status in _failures(operation)}
+
+
+def _failures(operation: Operation) -> list[int]:
+    """Return the statuses of everything that can go wrong with ``operation``."""
     statuses = {*_COMMON_ERRORS, *(error.status for error in operation.errors)}
     if operation.path_types:
         statuses.add(404)
-    if operation.path_types or operation.query or operation.body:
-        statuses.add(422)
+    if operation.body is not None:
+        statuses |= {413, 415}
+    if operation.method != "GET":
+        statuses.add(507)
     if operation.method in ("PUT", "DELETE"):
         statuses.add(412)
-    return {str(operation.status): success} | {str(status): _problem(status) for status in sorted(statuses)}
+    if operation.takes_key:
+        statuses.add(409)
+    return sorted(statuses)
+
+
+def _header_references(names: list[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _problem(status: int) -> dict[str, Any]:
     schema = {"$ref": _REF.format(model="Problem")}
-    return {"description": HTTPStatus(status).phrase, "content": {"application/problem+json": {"schema": schema}}}
+    headers = ["X-Request-ID", *(["Retry-After"] if status in _RETRIED else [])]
+    return {
+        "description": HTTPStatus(status).phrase,
+        "headers": _header_references(headers),
+        "content": {"application/problem+json": {"schema": schema}},
+    }

@@ -42,6 +42,7 @@ class Limit(StrEnum):
 
     READ = "read"
     WRITE = "write"
+    PLAN = "plan"
     GENERATE = "generate"
     EXECUTE = "execute"
     DEPLOY = "deploy"
@@ -52,11 +53,12 @@ RATES: dict[str, str] = {
     "read.user": "12000/minute",
     "write.tenant": "12000/minute",
     "write.user": "6000/minute",
+    "plan.tenant": "20/minute",
     "generate.tenant": "10/minute",
     "execute.tenant": "100/hour",
     "deploy.tenant": "5/minute",
 }
-"""The limits of a team. Generation, runs and deploys are the seed's; reads and writes only stop what runs wild."""
+"""The limits of a team. Generation, runs and deploys are the seed's; the rest only stops what runs wild."""
 _NAMES = frozenset(f"{limit}.{scope}" for limit in Limit for scope in ("tenant", "user"))
 
 

@@ -147,7 +147,7 @@ def test_error_classes_say_what_they_mean() -> None:
     found = dict.fromkeys(subclasses(AppError))  # once each, however many bases it has
     classes = [kind for kind in found if kind.__module__.startswith("devstudio_server.")]
     assert len(classes) > 20
-    statuses = {400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 500, 501, 502, 503, 504, 507}
+    statuses = {400, 401, 403, 404, 405, 409, 410, 412, 413, 415, 421, 422, 429, 500, 501, 502, 503, 504, 507}
     for kind in classes:
         if kind.__name__ == "HttpError":  # made for a status that has no class of its own
             continue

@@ -72,7 +72,8 @@ def test_every_operation_is_described_whole(path: str, method: str, described: d
 
 def test_every_reference_leads_somewhere_and_every_schema_is_used() -> None:
     found = set(references(DOCUMENT))
-    schemas = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
+    components = DOCUMENT["components"]
+    schemas = {f"#/components/{kind}/{name}" for kind in ("schemas", "headers") for name in components[kind]}
     assert found <= schemas
     assert schemas <= found
 

@@ -92,4 +92,4 @@ def is_pruning(entry: AuditEntry, seq: int, hash_: str) -> bool:
     if entry.action != PRUNED:
         return False
     details = json.loads(entry.details)
-    return bool(details.get("through") == seq and details.get("hash") == hash_)
+    return isinstance(details, dict) and (details.get("through"), details.get("hash")) == (seq, hash_)

@@ -248,10 +248,18 @@ class DevStudioApp(ExtensionApp):
             raise SettingsError(message)
 
     def _open_gate(self) -> None:
-        """Let the team in: from now on, tokens and cookies are looked up in the database."""
+        """Let the team in: from now on, tokens and cookies are looked up in the database.
+
+        Raises `SettingsError` where nothing would keep the code of one tenant from another's.
+        """
         provider = self.settings["identity_provider"]
         if not isinstance(provider, TeamIdentityProvider):
             return
+        try:
+            self.backend()
+        except SandboxError as error:
+            message = f"Team mode needs a sandbox that isolates, and {error}"
+            raise SettingsError(message) from error
         provider.gate.open(self.units)
         self.ports.provide(Gate, provider.gate)
         # A query in it keeps Jupyter from adding the address that was asked for: that may hold what nobody may log.

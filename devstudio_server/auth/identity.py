@@ -115,6 +115,9 @@ class TeamIdentityProvider(IdentityProvider):
     Jupyter's own token, its password and its login form are off.
     """
 
+    challenge = 'Bearer realm="devstudio"'
+    """What a 401 says in `WWW-Authenticate`."""
+
     issuer = Unicode(help="Who makes the tokens (`iss`). Default: $DEVSTUDIO_JWT_ISSUER.").tag(config=True)
     audience = Unicode(help="Whom they are for (`aud`). Default: $DEVSTUDIO_JWT_AUDIENCE.").tag(config=True)
     jwks_url = Unicode(help="Address of the public keys. Default: $DEVSTUDIO_JWT_JWKS_URL.").tag(config=True)

@@ -145,7 +145,7 @@ class ProblemHandler(APIHandler):
         for name, value in error.headers.items():
             self.set_header(name, value)
         if isinstance(error, Unauthorized):
-            self.set_header("WWW-Authenticate", 'token realm="jupyter"')
+            self.set_header("WWW-Authenticate", getattr(self.identity_provider, "challenge", 'token realm="jupyter"'))
         if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", self.allowed_methods())
         body = json.dumps(problem(error, self.request_id), ensure_ascii=False)

@@ -14,6 +14,10 @@ from devstudio_server.kit.errors import AppError, Forbidden, Invalid, NotFound, 
 from devstudio_server.web.schemas import Problem, ProblemError
 
 CONTENT_TYPE = "application/problem+json"
+_SIGN_IN = (
+    "Sign in, or send `Authorization: token <JUPYTER_TOKEN>` (local mode) "
+    "or `Authorization: Bearer <token>` (team mode)."
+)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -37,7 +41,7 @@ def as_app_error(error: BaseException | None) -> AppError:
 def _from_tornado(error: HTTPError) -> AppError:
     known: dict[int, AppError] = {
         400: _malformed(error.log_message or "The request cannot be read."),
-        401: Unauthorized("Sign in, or send `Authorization: token <JUPYTER_TOKEN>`."),
+        401: Unauthorized(_SIGN_IN),
         403: Forbidden(error.log_message or "You may not do this here."),
         404: NotFound("There is nothing at this address. The endpoints are listed at /api/v1/openapi.json."),
     }

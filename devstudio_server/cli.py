@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, NoReturn
 from uuid import UUID
 
 import typer
-from sqlalchemy import make_url
+from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import DBAPIError
 
 from devstudio_server import serve as server
 from devstudio_server._version import __version__
+from devstudio_server.audit.service import RETENTION_DAYS
+from devstudio_server.audit.service import prune as prune_audit
+from devstudio_server.audit.verify import reports as audit_reports
 from devstudio_server.auth import Role
 from devstudio_server.auth.local_keys import local_key_pair
 from devstudio_server.auth.tokens import mint_token
@@ -21,6 +27,7 @@ from devstudio_server.db.engine import create_engine
 from devstudio_server.db.migrate import current_revision, migrate, newest_revision
 from devstudio_server.db.roles import DEFAULT_ROLE, grant
 from devstudio_server.doctor import Finding, examine, healthy
+from devstudio_server.kit.clock import now
 from devstudio_server.settings import DataFolder, default_data_dir
 
 app = typer.Typer(
@@ -29,6 +36,9 @@ app = typer.Typer(
     help="RENUM DevStudio: serve it, and look after it.",
     rich_markup_mode=None,
 )
+
+audit_app = typer.Typer(no_args_is_help=True, help="Verify the audit, and remove what is older than its retention.")
+app.add_typer(audit_app, name="audit")
 
 _MARKS = {"ok": "ok  ", "note": "note", "fail": "FAIL"}
 
@@ -66,7 +76,7 @@ def migrate_command(
     database_url: Annotated[
         str,
         typer.Option(
-            envvar="DEVSTUDIO_DATABASE_URL", help="Database of the server. Default: SQLite in the data folder."
+            envvar="DEVSTUDIO_DATABASE_URL", help="The server's database. Default: SQLite in the data folder."
         ),
     ] = "",
     owner_url: Annotated[
@@ -136,6 +146,65 @@ def doctor(
         _show(finding)
     if not healthy(findings):
         raise typer.Exit(1)
+
+
+@audit_app.command()
+def verify(
+    database_url: Annotated[
+        str,
+        typer.Option(
+            envvar="DEVSTUDIO_DATABASE_URL", help="The server's database. Default: SQLite in the data folder."
+        ),
+    ] = "",
+) -> None:
+    """Find every audit entry that was changed, removed, added or moved. Ends with 1 when there is one."""
+    whole = True
+    with _database(database_url) as engine:
+        for report in audit_reports(engine):
+            head = f"{report.entries} entries, the newest is {report.newest_seq} {report.newest_hash}"
+            typer.echo(f"tenant {report.tenant_id}: {'BROKEN' if report.findings else 'whole'}: {head}")
+            for finding in report.findings:
+                typer.echo(f"  entry {finding.seq}: {finding.fault}: {finding.detail}")
+            whole = whole and not report.findings
+    if not whole:
+        raise typer.Exit(1)
+
+
+@audit_app.command()
+def prune(
+    days: Annotated[int, typer.Option(min=1, help="Keep the entries of this many days.")] = RETENTION_DAYS,
+    owner_url: Annotated[
+        str, typer.Option(envvar="DEVSTUDIO_DATABASE_OWNER_URL", help="The PostgreSQL database, for its owner.")
+    ] = "",
+) -> None:
+    """Remove entries that are older than the retention. What is left can still be verified."""
+    with _database(owner_url or os.environ.get("DEVSTUDIO_DATABASE_URL", "")) as engine:
+        removed = prune_audit(engine, now() - timedelta(days=days))
+    for tenant_id, count in sorted(removed.items()):
+        typer.echo(f"tenant {tenant_id}: {count} entries removed")
+    typer.echo(f"{sum(removed.values())} entries of more than {days} days removed.")
+
+
+@contextmanager
+def _database(url: str) -> Iterator[Engine]:
+    """Open a database that must be there and have this version's schema; say so and end when it is not."""
+    target = create_engine(url or DataFolder(default_data_dir()).database_url)
+    try:
+        if target.dialect.name == "sqlite" and not Path(target.url.database or "").exists():
+            _fail(f"There is no database at {target.url.render_as_string()}.")
+        found, wanted = current_revision(target), newest_revision()
+        if found != wanted:
+            _fail(f"The database has the schema {found}; this version needs {wanted}. Run `devstudio migrate`.")
+        yield target
+    except DBAPIError as error:
+        hint = (
+            " On PostgreSQL, only the owner may do this: DEVSTUDIO_DATABASE_OWNER_URL."
+            if "denied" in str(error)
+            else ""
+        )
+        _fail(f"{str(error.orig).strip()}.{hint}")
+    finally:
+        target.dispose()
 
 
 def _show(finding: Finding) -> None:

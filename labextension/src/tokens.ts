@@ -3,12 +3,14 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import { Token } from '@lumino/coreutils';
 
+import type { Access } from './model/access';
 import type { Changes } from './model/changes';
 import type { StudioModel } from './model/studio';
 
 /** What every part of DevStudio in JupyterLab shares. */
 export interface IDevStudio {
   readonly client: DevStudioClient;
+  readonly access: Access;
   readonly changes: Changes;
   readonly model: StudioModel;
   readonly commands: CommandRegistry;
@@ -35,5 +37,7 @@ export const CommandIds = {
   approvePatch: 'renum.devstudio.approvePatch',
   applyPatch: 'renum.devstudio.applyPatch',
   openRunLogs: 'renum.devstudio.openRunLogs',
-  refresh: 'renum.devstudio.refresh'
+  refresh: 'renum.devstudio.refresh',
+  signOut: 'renum.devstudio.signOut',
+  signInAgain: 'renum.devstudio.signInAgain'
 } as const;

@@ -38,10 +38,18 @@ export class Views {
   openSession(id: string): SessionView {
     return this.open(this.sessions, id, () => {
       const { studio, editors } = this.services;
-      const model = new SessionModel(id, studio.client, studio.changes, window.localStorage);
-      void model.refresh().then(() => {
-        studio.model.show(model.session);
-      });
+      const model = new SessionModel(
+        id,
+        studio.client,
+        studio.changes,
+        window.localStorage,
+        () => studio.access.owner
+      );
+      void studio.access.ready // drafts are a person's own
+        .then(() => model.refresh())
+        .then(() => {
+          studio.model.show(model.session);
+        });
       this.showPanel();
       if (!studio.model.loaded) {
         void studio.model.refresh(); // the view offers the models
@@ -53,7 +61,7 @@ export class Views {
   openPatch(id: string): PatchView {
     return this.open(this.patches, id, () => {
       const { studio, languages } = this.services;
-      const model = new PatchModel(id, studio.client, studio.changes);
+      const model = new PatchModel(id, studio.client, studio.changes, studio.access);
       void model.refresh();
       return new PatchView(studio, model, languages);
     });

@@ -104,3 +104,23 @@ test('a log that is refused is not asked for again', async () => {
   expect((await failure(first)).status).toBe(404);
   expect(server.count(LOGS)).toBe(1);
 });
+
+test('a limit says when to come back', async () => {
+  const server = new MemoryServer().on('POST plan', () => {
+    const refused = problem(429, 'Too many requests', 'Ten a minute.');
+    refused.headers.set('Retry-After', '7');
+    return refused;
+  });
+  server.on('GET health', () => new Response('', { status: 429, headers: { 'Retry-After': 'Wed, 21 Oct 2026 07:28:00 GMT' } }));
+  const before = Date.now();
+  const error = await failure(server.client.plan({ session_id: SESSION_ID, stage: 'all' }));
+  expect([error.status, error.retryAfter, error.transient]).toEqual([429, 7, true]);
+  expect(error.retryAt).toBeGreaterThanOrEqual(before + 7000);
+  expect((await failure(server.client.health())).retryAt).toBeNull();
+});
+
+test('an answer without a body is an answer', async () => {
+  const server = new MemoryServer().on('POST auth/sign-out', () => new Response(null, { status: 204 }));
+  await expect(server.client.signOut()).resolves.toBeUndefined();
+  expect(server.count('POST auth/sign-out')).toBe(1);
+});

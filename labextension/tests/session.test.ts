@@ -166,3 +166,30 @@ test('a change that another view made is loaded', async () => {
   changes.emit({ kind: 'task', taskId: TASK_ID });
   expect(server.count(`${GET}/tasks`)).toBe(before + 1);
 });
+
+test('in a browser that several people use, each sees their own drafts', async () => {
+  let owner = 'eva';
+  const as = async (): Promise<SessionModel> => {
+    const model = new SessionModel(SESSION_ID, server.client, changes, storage, () => owner);
+    await model.refresh();
+    return model;
+  };
+  (await as()).edit('requirements', 'of Eva');
+  owner = 'rui';
+  expect((await as()).textOf('requirements')).toBe('old');
+  owner = 'eva';
+  expect((await as()).textOf('requirements')).toBe('of Eva');
+});
+
+test('a save that others hear of before it is answered is no conflict with itself', async () => {
+  const model = await open();
+  model.edit('requirements', 'mine');
+  server.on(PUT, async () => {
+    server.on(GET, () => json(session(4, { requirements: 'mine' })));
+    await model.refresh(); // the event came first
+    expect([model.inConflict('requirements'), model.textOf('requirements')]).toEqual([false, 'mine']);
+    return json(session(4, { requirements: 'mine' }));
+  });
+  expect(await model.save('requirements')).toBe(true);
+  expect([model.draftOf('requirements'), model.saveErrors.size]).toEqual([null, 0]);
+});

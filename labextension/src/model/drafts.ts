@@ -12,11 +12,15 @@ export interface IDraft {
 /** Where drafts live; the browser's localStorage is one. */
 export type DraftStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
-/** The unsaved texts of one session. They outlive a reload and a crash of the page. */
+/**
+ * The unsaved texts of one session. They outlive a reload and a crash of the page. In a browser that several people use,
+ * each sees their own: `owner` tells whose they are.
+ */
 export class Drafts {
   constructor(
     private readonly sessionId: string,
-    private readonly storage: DraftStorage
+    private readonly storage: DraftStorage,
+    private readonly owner: () => string = () => ''
   ) {}
 
   get(kind: DocumentType): IDraft | null {
@@ -53,7 +57,8 @@ export class Drafts {
   }
 
   private key(kind: DocumentType): string {
-    return `renum-devstudio:draft:${this.sessionId}:${kind}`;
+    const owner = this.owner();
+    return `renum-devstudio:draft:${owner === '' ? '' : `${owner}:`}${this.sessionId}:${kind}`;
   }
 
   private readonly cache = new Map<DocumentType, IDraft | null>();

@@ -8,8 +8,10 @@ import {
   type Task
 } from '@renum/devstudio-api-client';
 
+import type { Access } from './access';
 import { Model } from './base';
-import type { Changes } from './changes';
+import type { Change, Changes } from './changes';
+import { Latest } from './latest';
 import { isFinal } from './steps';
 
 /** A patch under review: its bytes, where it stands, and what a person does about it. */
@@ -26,17 +28,22 @@ export class PatchModel extends Model {
   constructor(
     readonly id: string,
     private readonly client: DevStudioClient,
-    private readonly changes: Changes
+    private readonly changes: Changes,
+    private readonly access: Access
   ) {
     super();
     changes.happened.connect((_, change) => {
-      if (change.kind === 'task' && change.taskId === this.patch?.task_id && !this.busy) {
+      if (this.concerns(change) && !this.busy) {
         void this.refresh();
       }
     }, this);
   }
 
-  async refresh(): Promise<void> {
+  refresh(): Promise<void> {
+    return this.latest.run();
+  }
+
+  private async load(): Promise<void> {
     try {
       const [patch, preview] = await Promise.all([
         this.client.patch(this.id),
@@ -57,6 +64,16 @@ export class PatchModel extends Model {
     return this.patch?.status === 'pending' && this.preview !== null && !this.busy;
   }
 
+  /** Whether this person may approve: with the permission, and not what they asked for themselves in a team. */
+  get canApprove(): boolean {
+    return this.canDecide && !this.isOwn && this.access.missing('approvePatch') === null;
+  }
+
+  /** Whether somebody else has to approve, because this person asked for the patch. */
+  get isOwn(): boolean {
+    return this.patch !== null && this.access.isOwn(this.patch);
+  }
+
   get canApply(): boolean {
     return this.patch?.status === 'approved' && !this.busy && (this.run === null || isFinal(this.run.status));
   }
@@ -64,7 +81,7 @@ export class PatchModel extends Model {
   /** Approve the bytes that are shown. */
   async approve(): Promise<void> {
     const digest = this.preview?.digest;
-    if (this.canDecide && digest !== undefined) {
+    if (this.canApprove && digest !== undefined) {
       await this.act(() => this.client.approvePatch(this.id, digest));
     }
   }
@@ -81,6 +98,10 @@ export class PatchModel extends Model {
     }
     const result = await this.act(() => this.client.applyPatch(this.id));
     return result?.run_id ?? null;
+  }
+
+  private concerns(change: Change): boolean {
+    return change.kind === 'all' || (change.kind === 'task' && change.taskId === this.patch?.task_id);
   }
 
   private async act<T>(call: () => Promise<T>): Promise<T | null> {
@@ -101,4 +122,6 @@ export class PatchModel extends Model {
       await this.refresh();
     }
   }
+
+  private readonly latest = new Latest(() => this.load());
 }

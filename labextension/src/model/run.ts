@@ -32,6 +32,11 @@ export class RunModel extends Model {
     private readonly changes: Changes
   ) {
     super();
+    changes.happened.connect((_, change) => {
+      if (change.kind === 'all' || (change.kind === 'run' && change.runId === this.id)) {
+        void this.again();
+      }
+    }, this);
   }
 
   override dispose(): void {
@@ -106,6 +111,14 @@ export class RunModel extends Model {
       this.logError = asProblem(error);
     }
     await this.refresh();
+  }
+
+  /** Something changed: look at the run, and go on with a log that an error ended. */
+  private again(): Promise<void> {
+    if (this.run === null) {
+      return this.error === null ? Promise.resolve() : this.start(); // without an error it is on its way already
+    }
+    return this.logError === null ? this.refresh() : this.follow();
   }
 
   private append(text: string): void {

@@ -16,6 +16,7 @@ import {
 import { Model } from './base';
 import type { Change, Changes } from './changes';
 import { Drafts, type DraftStorage, type IDraft } from './drafts';
+import { Latest } from './latest';
 import { Operation } from './operation';
 import { isFinal } from './steps';
 
@@ -45,10 +46,11 @@ export class SessionModel extends Model {
     readonly id: string,
     private readonly client: DevStudioClient,
     private readonly changes: Changes,
-    storage: DraftStorage
+    storage: DraftStorage,
+    owner: () => string = () => ''
   ) {
     super();
-    this.drafts = new Drafts(id, storage);
+    this.drafts = new Drafts(id, storage, owner);
     changes.happened.connect((_, change) => {
       if (this.concerns(change)) {
         void this.refresh();
@@ -62,7 +64,11 @@ export class SessionModel extends Model {
   }
 
   /** Load the session, its tasks and their patches anew. */
-  async refresh(): Promise<void> {
+  refresh(): Promise<void> {
+    return this.latest.run();
+  }
+
+  private async load(): Promise<void> {
     this.loading = true;
     this.emitChange();
     try {
@@ -117,10 +123,9 @@ export class SessionModel extends Model {
     return this.drafts.get(kind);
   }
 
-  /** Whether someone else changed a document while it was being edited here. */
+  /** Whether someone else changed a document while it was being edited here; a save under way may be that change. */
   inConflict(kind: DocumentType): boolean {
-    const draft = this.drafts.get(kind);
-    return draft !== null && this.session !== null && this.session.documents[kind].content !== draft.base;
+    return !this.saving.has(kind) && this.differs(kind);
   }
 
   show(kind: DocumentType): void {
@@ -231,11 +236,17 @@ export class SessionModel extends Model {
       }
       this.accept(await this.client.session(this.id));
       const now = this.drafts.get(kind);
-      if (now === null || this.inConflict(kind)) {
+      if (now === null || this.differs(kind)) {
         throw error; // the view shows both texts
       }
       this.saved(kind, now, await this.put(kind, now.text, now.version)); // only another document had changed
     }
+  }
+
+  /** Whether what is saved is no longer what the draft of a document started from. */
+  private differs(kind: DocumentType): boolean {
+    const draft = this.drafts.get(kind);
+    return draft !== null && this.session !== null && this.session.documents[kind].content !== draft.base;
   }
 
   private put(kind: DocumentType, text: string, version: number): Promise<Session> {
@@ -301,11 +312,13 @@ export class SessionModel extends Model {
 
   private concerns(change: Change): boolean {
     return (
+      change.kind === 'all' ||
       (change.kind === 'documents' && change.sessionId === this.id) ||
       (change.kind === 'task' && this.task(change.taskId) !== null)
     );
   }
 
+  private readonly latest = new Latest(() => this.load());
   private readonly drafts: Drafts;
   private readonly generations = new Map<string, Operation>();
   private readonly usages = new Map<string, Usage>();

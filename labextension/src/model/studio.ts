@@ -13,6 +13,7 @@ import {
 
 import { Model } from './base';
 import type { Changes } from './changes';
+import { Latest } from './latest';
 
 const PAGE = 100;
 
@@ -41,9 +42,9 @@ export class StudioModel extends Model {
   ) {
     super();
     changes.happened.connect((_, change) => {
-      if (change.kind === 'projects') {
+      if (change.kind === 'projects' || change.kind === 'all') {
         void this.refresh();
-      } else if (change.kind === 'sessions') {
+      } else if (change.kind === 'sessions' && this.expanded.has(change.projectId)) {
         void this.loadSessions(change.projectId);
       } else if (change.kind === 'documents') {
         void this.reloadProjectOf(change.sessionId);
@@ -65,7 +66,11 @@ export class StudioModel extends Model {
   }
 
   /** Load everything that is shown anew. */
-  async refresh(): Promise<void> {
+  refresh(): Promise<void> {
+    return this.latest.run();
+  }
+
+  private async load(): Promise<void> {
     this.loading = true;
     this.emitChange();
     try {
@@ -174,5 +179,6 @@ export class StudioModel extends Model {
     this.emitChange();
   }
 
+  private readonly latest = new Latest(() => this.load());
   private nextProjects: string | null = null;
 }

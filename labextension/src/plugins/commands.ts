@@ -6,10 +6,12 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { asProblem } from '@renum/devstudio-api-client';
 
+import type { Access, Deed } from '../model/access';
 import { patchIcon, projectIcon, runIcon, sessionIcon } from '../icons';
 import { CommandIds, IDevStudio } from '../tokens';
 import { askNewProject, askNewSession } from '../ui/dialogs';
 import { PatchView } from '../ui/patch';
+import { missingReason } from '../ui/permission';
 import { SessionView } from '../ui/session';
 import { Views } from '../views';
 import { Arguments } from './arguments';
@@ -40,7 +42,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
       ...patchCommands(studio, views, found)
     };
     for (const [id, options] of Object.entries(all)) {
-      app.commands.addCommand(id, { ...options, execute: args => attempt(() => options.execute(args)) });
+      app.commands.addCommand(id, permitted(studio, DEEDS[id] ?? null, options));
       if (id !== CommandIds.saveDocument) {
         palette?.addItem({ command: id, category: studio.trans.__('DevStudio') });
       }
@@ -61,18 +63,54 @@ export const commands: JupyterFrontEndPlugin<void> = {
       refreshEnabled();
       view?.model.stateChanged.connect(refreshEnabled);
     });
+    studio.access.stateChanged.connect(refreshEnabled);
     if (restorer !== null) {
       restore(restorer, views);
     }
   }
 };
 
+/** What a command does, where that takes more than reading. */
+const DEEDS: Readonly<Record<string, Deed>> = {
+  [CommandIds.newProject]: 'createProject',
+  [CommandIds.newSession]: 'createSession',
+  [CommandIds.plan]: 'plan',
+  [CommandIds.saveDocument]: 'updateSession',
+  [CommandIds.generateCode]: 'generateCode',
+  [CommandIds.approvePatch]: 'approvePatch',
+  [CommandIds.applyPatch]: 'applyPatch',
+  [CommandIds.openRunLogs]: 'openRun'
+};
+
+/** A command that is disabled, and says why, for whoever may not do what it does. */
+function permitted(studio: IDevStudio, deed: Deed | null, options: Options): Options {
+  const { access, trans } = studio;
+  const missing = (): string | null => (deed === null ? null : missingReason(access, deed, trans));
+  const { isEnabled, caption } = options;
+  return {
+    ...options,
+    isEnabled: args => missing() === null && (isEnabled?.(args) ?? true),
+    caption: args => missing() ?? (typeof caption === 'function' ? caption(args) : (caption ?? '')),
+    execute: args => {
+      const reason = missing();
+      if (reason !== null) {
+        Notification.warning(reason, { autoClose: 5000 }); // launcher cards do not look whether they are enabled
+        return null;
+      }
+      return attempt(access, () => options.execute(args));
+    }
+  };
+}
+
 /** Run a command; what goes wrong outside a view is told by a notification. */
-async function attempt(work: () => unknown): Promise<unknown> {
+async function attempt(access: Access, work: () => unknown): Promise<unknown> {
   try {
     return await work();
   } catch (error) {
     const { title, detail, requestId, status } = asProblem(error);
+    if (status === 401 && access.team) {
+      return null; // the dialog says it, once
+    }
     const cause = status === 0 ? detail : `${title}: ${detail}`;
     Notification.error(requestId === '' ? cause : `${cause} (${requestId})`, { autoClose: false });
     return null;
@@ -222,7 +260,7 @@ function patchCommands(studio: IDevStudio, views: Views, found: Arguments): Reco
     [CommandIds.approvePatch]: {
       label: trans.__('Approve Patch'),
       caption: trans.__('Approve the bytes that the review shows'),
-      isEnabled: (args: Args) => state(args)?.model.canDecide ?? true,
+      isEnabled: (args: Args) => state(args)?.model.canApprove ?? true,
       execute: async (args: Args) => {
         const id = await found.patchId(args, 'pending');
         const shown = id === null ? null : views.patch(id);

@@ -9,9 +9,18 @@ export const launcher: JupyterFrontEndPlugin<void> = {
   description: 'Adds New project and New session to the launcher.',
   autoStart: true,
   requires: [IDevStudio, ILauncher],
-  activate: (_, studio: IDevStudio, cards: ILauncher) => {
+  activate: (app, studio: IDevStudio, cards: ILauncher) => {
+    const { access } = studio;
     const category = studio.trans.__('DevStudio');
-    cards.add({ command: CommandIds.newProject, category, rank: 1 });
-    cards.add({ command: CommandIds.newSession, category, rank: 2 });
+    // A card has no look of its own for a disabled command; its title is drawn once.
+    const look = (): void => {
+      app.shell.toggleClass('devstudio-mod-cannotCreate', access.missing('createProject') !== null);
+    };
+    access.stateChanged.connect(look);
+    void access.ready.then(() => {
+      look();
+      cards.add({ command: CommandIds.newProject, category, rank: 1 });
+      cards.add({ command: CommandIds.newSession, category, rank: 2 });
+    });
   }
 };

@@ -6,6 +6,7 @@ import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { CommandToolbarButton } from '@jupyterlab/ui-components';
 
 import { devstudioIcon } from '../icons';
+import type { Change } from '../model/changes';
 import { CommandIds, IDevStudio } from '../tokens';
 
 /** Connects session notebooks with their session. */
@@ -71,16 +72,28 @@ function addToolbar(panel: NotebookPanel, sessionId: string, studio: IDevStudio)
 function connect(panel: NotebookPanel, sessionId: string, studio: IDevStudio, contents: Contents.IManager): void {
   const { context } = panel;
   let reverting = false;
-  const onChange = (_: unknown, change: { kind: string; sessionId?: string }): void => {
-    if (change.kind === 'documents' && change.sessionId === sessionId && !reverting) {
+  let saving = false;
+  let told: string | undefined;
+  const onChange = (_: unknown, change: Change): void => {
+    const concerns = change.kind === 'all' || (change.kind === 'documents' && change.sessionId === sessionId);
+    if (concerns && !reverting && !saving) {
       reverting = true;
-      void reload(context, studio, contents).finally(() => {
-        reverting = false;
-      });
+      void reload(context, contents)
+        .then(kept => {
+          if (kept !== null && kept !== told) {
+            told = kept; // once for each change, however often it is heard of
+            tellKept(studio);
+          }
+        })
+        .catch(() => undefined) // the file browser and the next save say what is wrong with the file
+        .finally(() => {
+          reverting = false;
+        });
     }
   };
   studio.changes.happened.connect(onChange);
   context.saveState.connect((_, state) => {
+    saving = state === 'started';
     if (state === 'completed') {
       studio.changes.emit({ kind: 'documents', sessionId });
     }
@@ -90,21 +103,27 @@ function connect(panel: NotebookPanel, sessionId: string, studio: IDevStudio, co
   });
 }
 
-/** Take the file that the server wrote, unless that would drop what was typed here. */
+/**
+ * Take the file that the server wrote, unless that would drop what was typed here: then return the time of the file that
+ * was not taken.
+ */
 async function reload(
   context: DocumentRegistry.IContext<DocumentRegistry.IModel>,
-  studio: IDevStudio,
   contents: Contents.IManager
-): Promise<void> {
+): Promise<string | null> {
   const onDisk = await contents.get(context.path, { content: false });
   if (context.isDisposed || onDisk.last_modified === context.contentsModel?.last_modified) {
-    return;
+    return null;
   }
-  if (!context.model.dirty) {
-    await context.revert();
-    settle(context.model);
-    return;
+  if (context.model.dirty) {
+    return onDisk.last_modified;
   }
+  await context.revert();
+  settle(context.model);
+  return null;
+}
+
+function tellKept(studio: IDevStudio): void {
   Notification.warning(
     studio.trans.__(
       'This session changed on the server. The notebook keeps your unsaved edits; save it to merge them.'

@@ -3,7 +3,8 @@ import { ProblemError, type Model as AiModel, type Usage } from '@renum/devstudi
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import { useStudio } from './context';
+import { CommandIds } from '../tokens';
+import { useNow, useStudio } from './context';
 import { formatCost, short } from './format';
 
 interface IButtonProps {
@@ -41,9 +42,12 @@ export function Button(props: IButtonProps): React.JSX.Element {
 
 /** What went wrong, with its cause and request id, and what to do about it. */
 export function ErrorBox(props: { error: ProblemError; onRetry?: () => void }): React.JSX.Element {
-  const { trans } = useStudio();
+  const { trans, access } = useStudio();
   const { error, onRetry } = props;
   const [copied, setCopied] = React.useState(false);
+  if (error.status === 401 && access.signedOut) {
+    return <SignedOut />;
+  }
   const [title, detail] = wordsOf(error, trans);
   const others = error.errors.map(({ loc, msg }) => `${loc.join('.')}: ${msg}`);
   return (
@@ -58,7 +62,7 @@ export function ErrorBox(props: { error: ProblemError; onRetry?: () => void }): 
         </ul>
       )}
       <div className="devstudio-Row">
-        {onRetry !== undefined && <Button label={trans.__('Retry')} onClick={onRetry} testid="error-retry" />}
+        {onRetry !== undefined && <Retry key={error.retryAt} error={error} onRetry={onRetry} />}
         <Button
           label={copied ? trans.__('Copied') : trans.__('Copy details')}
           testid="error-copy"
@@ -71,6 +75,44 @@ export function ErrorBox(props: { error: ProblemError; onRetry?: () => void }): 
           <span className="devstudio-Faint">{trans.__('Request %1', error.requestId)}</span>
         )}
       </div>
+    </div>
+  );
+}
+
+/** Retry; where a limit was reached, it says when, and waits for that. */
+function Retry({ error, onRetry }: { error: ProblemError; onRetry: () => void }): React.JSX.Element {
+  const { trans } = useStudio();
+  const until = error.status === 429 ? error.retryAt : null;
+  const now = useNow(until !== null);
+  const wait = until === null ? 0 : Math.max(0, Math.ceil((until - now) / 1000));
+  return (
+    <>
+      <Button
+        label={trans.__('Retry')}
+        onClick={onRetry}
+        blocked={wait > 0 ? trans.__('A limit is reached') : null}
+        testid="error-retry"
+      />
+      {wait > 0 && (
+        <span role="timer" data-testid="error-wait">
+          {trans._n('Try again in %1 second', 'Try again in %1 seconds', wait)}
+        </span>
+      )}
+    </>
+  );
+}
+
+/** Stands where an error of each view would be while the person is signed out; the dialog has the words. */
+function SignedOut(): React.JSX.Element {
+  const { trans, commands } = useStudio();
+  return (
+    <div className="devstudio-Note devstudio-Row" data-testid="signed-out">
+      <span>{trans.__('You are signed out.')}</span>
+      <Button
+        label={trans.__('Sign in again…')}
+        testid="sign-in-again"
+        onClick={() => void commands.execute(CommandIds.signInAgain)}
+      />
     </div>
   );
 }

@@ -11,11 +11,13 @@ interface IProps {
   label: string;
   /** What stands there while the document is empty. */
   hint: string;
+  /** Whether the text can only be read. */
+  readOnly: boolean;
   editors: IEditorFactoryService;
 }
 
 /** JupyterLab's own editor on a document. Its text is the draft, else what is saved. */
-export function DocumentEditor({ model, kind, label, hint, editors }: IProps): React.JSX.Element {
+export function DocumentEditor({ model, kind, label, hint, readOnly, editors }: IProps): React.JSX.Element {
   const host = React.useRef<HTMLDivElement>(null);
   const source = React.useRef<CodeEditor.IModel | null>(null);
   const text = model.textOf(kind);
@@ -29,7 +31,7 @@ export function DocumentEditor({ model, kind, label, hint, editors }: IProps): R
     const editor = editors.newDocumentEditor({
       host: host.current,
       model: content,
-      config: { lineNumbers: true, lineWrap: true },
+      config: { lineNumbers: true, lineWrap: true, readOnly },
       extensions: [
         EditorView.contentAttributes.of({ 'aria-label': label, 'data-testid': 'doc-editor' }),
         placeholder(hint)
@@ -46,7 +48,7 @@ export function DocumentEditor({ model, kind, label, hint, editors }: IProps): R
       editor.dispose();
       content.dispose();
     };
-  }, [model, kind, label, hint, editors]);
+  }, [model, kind, label, hint, readOnly, editors]);
 
   React.useEffect(() => {
     if (source.current !== null && source.current.sharedModel.getSource() !== text) {

@@ -8,6 +8,8 @@ import type { StudioModel } from '../model/studio';
 import { CommandIds, type IDevStudio } from '../tokens';
 import { Button, Chip, Empty, ErrorBox, modelName } from './common';
 import { StudioProvider, useStudio } from './context';
+import { IdentityStrip } from './identity';
+import { useMissing } from './permission';
 import { documentName } from './session-documents';
 
 /** The left panel: the server's state, projects and their sessions. */
@@ -46,6 +48,7 @@ function Panel({ model }: { model: StudioModel }): React.JSX.Element {
   const { trans, commands } = useStudio();
   const [filter, setFilter] = React.useState('');
   const filterInput = React.useRef<HTMLInputElement>(null);
+  const missing = useMissing();
   const newProject = (): void => void commands.execute(CommandIds.newProject);
   return (
     <div
@@ -64,12 +67,14 @@ function Panel({ model }: { model: StudioModel }): React.JSX.Element {
           icon={projectIcon}
           label={trans.__('New project')}
           testid="new-project"
+          blocked={missing('createProject')}
           onClick={newProject}
         />
         <IconButton
           icon={sessionIcon}
           label={trans.__('New session')}
           testid="new-session"
+          blocked={missing('createSession')}
           onClick={() => void commands.execute(CommandIds.newSession)}
         />
         <IconButton
@@ -79,6 +84,7 @@ function Panel({ model }: { model: StudioModel }): React.JSX.Element {
           onClick={() => void model.refresh()}
         />
       </div>
+      <IdentityStrip />
       <HealthStrip model={model} />
       {model.error !== null && <ErrorBox error={model.error} onRetry={() => void model.refresh()} />}
       {model.projects.length > 0 && (
@@ -97,7 +103,13 @@ function Panel({ model }: { model: StudioModel }): React.JSX.Element {
       )}
       {model.loaded && model.projects.length === 0 && (
         <Empty text={trans.__('No projects yet. A project has its own git repository; sessions belong to it.')}>
-          <Button kind="primary" label={trans.__('New project')} testid="empty-new-project" onClick={newProject} />
+          <Button
+            kind="primary"
+            label={trans.__('New project')}
+            testid="empty-new-project"
+            blocked={missing('createProject')}
+            onClick={newProject}
+          />
         </Empty>
       )}
       <Tree model={model} filter={filter.trim().toLowerCase()} onClearFilter={() => { setFilter(''); }} />
@@ -267,6 +279,7 @@ interface IRowProps {
 
 function TreeRow({ row, model, tabIndex, onOpen }: IRowProps): React.JSX.Element {
   const { trans, commands } = useStudio();
+  const missing = useMissing();
   const shared = { role: 'treeitem', tabIndex, onClick: onOpen, 'data-row': row.id };
   if (row.kind === 'more') {
     return (
@@ -319,6 +332,7 @@ function TreeRow({ row, model, tabIndex, onOpen }: IRowProps): React.JSX.Element
           <Button
             label={trans.__('New session')}
             testid="empty-new-session"
+            blocked={missing('createSession')}
             onClick={() => void commands.execute(CommandIds.newSession, { projectId: row.id })}
           />
         </div>
@@ -349,16 +363,24 @@ function IconButton(props: {
   icon: LabIcon;
   label: string;
   testid: string;
+  /** Why it cannot be pressed now; null when it can. */
+  blocked?: string | null;
   onClick: () => void;
 }): React.JSX.Element {
+  const blocked = props.blocked ?? null;
   return (
     <button
       type="button"
       className="devstudio-IconButton"
-      title={props.label}
+      title={blocked === null ? props.label : `${props.label}: ${blocked}`}
       aria-label={props.label}
+      aria-disabled={blocked !== null}
       data-testid={props.testid}
-      onClick={props.onClick}
+      onClick={() => {
+        if (blocked === null) {
+          props.onClick();
+        }
+      }}
     >
       <props.icon.react tag="span" className="devstudio-Icon" />
     </button>

@@ -8,6 +8,7 @@ import { CommandIds } from '../tokens';
 import { Button, Chip, ErrorBox, Hash, modelName } from './common';
 import { useStudio } from './context';
 import { useKeptFocus } from './focus';
+import { useAccess, useMissing } from './permission';
 import { patchStatusName, runStatusName } from './status';
 
 interface IRailProps {
@@ -21,6 +22,7 @@ const TONES = { pending: 'warn', approved: 'info', rejected: 'bad', applied: 'go
 /** What the patch is, who vouches for it, and the decision. */
 export function PatchRail({ model, patch, preview }: IRailProps): React.JSX.Element {
   const { trans, commands } = useStudio();
+  const access = useAccess();
   const rail = useKeptFocus<HTMLElement>(patch.status, '[data-testid="open-session"]');
   return (
     <aside ref={rail} tabIndex={-1} className="devstudio-Rail" aria-label={trans.__('Review')}>
@@ -46,6 +48,12 @@ export function PatchRail({ model, patch, preview }: IRailProps): React.JSX.Elem
         )}
         <dt>{trans.__('Made by')}</dt>
         <dd>{modelName(patch.provider, patch.model, trans)}</dd>
+        {access.team && (
+          <>
+            <dt>{trans.__('Asked for by')}</dt>
+            <dd data-testid="patch-author">{model.isOwn ? trans.__('you') : trans.__('a colleague')}</dd>
+          </>
+        )}
         <dt>{trans.__('Base commit')}</dt>
         <dd>
           <Hash value={preview.base} label={trans.__('base commit')} />
@@ -140,7 +148,10 @@ function decidedReason(status: Patch['status'], trans: TranslationBundle): strin
   return reasons[status];
 }
 
-function applyBlocked(model: PatchModel, patch: Patch, trans: TranslationBundle): string | null {
+function applyBlocked(model: PatchModel, patch: Patch, missing: string | null, trans: TranslationBundle): string | null {
+  if (missing !== null) {
+    return missing;
+  }
   if (patch.status === 'pending') {
     return trans.__('Approve the patch first');
   }
@@ -156,8 +167,12 @@ function Decision({ model, patch }: { model: PatchModel; patch: Patch }): React.
   const [reason, setReason] = React.useState('');
   const decision = useKeptFocus<HTMLDivElement>(rejecting, '[data-testid="patch-reject"]');
   const asking = rejecting && patch.status === 'pending';
-  const decided = model.busy ? trans.__('Working…') : decidedReason(patch.status, trans);
-  const blocked = model.busy ? trans.__('Working…') : applyBlocked(model, patch, trans);
+  const missing = useMissing();
+  const working = model.busy ? trans.__('Working…') : null;
+  const decided = working ?? decidedReason(patch.status, trans);
+  const blocked = working ?? applyBlocked(model, patch, missing('applyPatch'), trans);
+  const pending = patch.status === 'pending';
+  const notPermitted = pending ? missing('approvePatch') : null;
   const reject = async (): Promise<void> => {
     if (await model.reject(reason.trim())) {
       setRejecting(false);
@@ -166,18 +181,24 @@ function Decision({ model, patch }: { model: PatchModel; patch: Patch }): React.
   };
   return (
     <div ref={decision} className="devstudio-Decision">
-      <Button
-        kind={patch.status === 'pending' ? 'primary' : 'plain'}
-        label={trans.__('Approve')}
-        title={trans.__('Approve exactly these bytes (Ctrl+Enter)')}
-        testid="patch-approve"
-        blocked={decided}
-        onClick={() => void model.approve()}
-      />
+      {pending && model.isOwn ? (
+        <p className="devstudio-Note" data-testid="patch-own">
+          {trans.__('You asked for this patch, so someone else has to approve it: a colleague with the permission code:approve.')}
+        </p>
+      ) : (
+        <Button
+          kind={pending ? 'primary' : 'plain'}
+          label={trans.__('Approve')}
+          title={trans.__('Approve exactly these bytes (Ctrl+Enter)')}
+          testid="patch-approve"
+          blocked={decided ?? notPermitted}
+          onClick={() => void model.approve()}
+        />
+      )}
       <Button
         label={trans.__('Reject…')}
         testid="patch-reject"
-        blocked={decided}
+        blocked={decided ?? missing('rejectPatch')}
         onClick={() => {
           setRejecting(!rejecting);
         }}
@@ -222,8 +243,15 @@ function Decision({ model, patch }: { model: PatchModel; patch: Patch }): React.
           onClick={() => void commands.execute(CommandIds.applyPatch, { patchId: model.id })}
         />
       )}
+      {notPermitted !== null && !model.isOwn && (
+        <p className="devstudio-Faint" data-testid="patch-approve-missing">
+          {trans.__('Approve: %1.', notPermitted)}
+        </p>
+      )}
       {!asking && blocked !== null && (
-        <p className="devstudio-Faint">{trans.__('Apply and test: %1.', blocked)}</p>
+        <p className="devstudio-Faint" data-testid="patch-apply-blocked">
+          {trans.__('Apply and test: %1.', blocked)}
+        </p>
       )}
     </div>
   );

@@ -9,6 +9,7 @@ import { CommandIds, type IDevStudio } from '../tokens';
 import { Button, Chip, ErrorBox, Hash, Spinner } from './common';
 import { StudioProvider, useNow, useStudio } from './context';
 import { formatElapsed } from './format';
+import { useMissing } from './permission';
 import { runStatusName } from './status';
 
 /** A run: its live log, and its report when it has ended. */
@@ -89,6 +90,7 @@ function RunBody({ model }: { model: RunModel }): React.JSX.Element {
 function RunHeader({ model, run }: { model: RunModel; run: Run }): React.JSX.Element {
   const { trans, commands } = useStudio();
   const now = useNow(model.active);
+  const missing = useMissing();
   const started = run.started_at === null ? null : Date.parse(run.started_at);
   const finished = run.finished_at === null ? now : Date.parse(run.finished_at);
   return (
@@ -137,7 +139,7 @@ function RunHeader({ model, run }: { model: RunModel; run: Run }): React.JSX.Ele
             kind="danger"
             label={trans.__('Cancel run')}
             testid="run-cancel"
-            blocked={model.canceling ? trans.__('Cancelling…') : null}
+            blocked={model.canceling ? trans.__('Cancelling…') : missing('cancelRun')}
             onClick={() => void model.cancel()}
           />
         )}

@@ -7,6 +7,7 @@ import { DOCUMENTS, type SessionModel } from '../model/session';
 import { Button, ErrorBox } from './common';
 import { useStudio } from './context';
 import { DocumentEditor } from './editor';
+import { useMissing } from './permission';
 
 export function documentName(kind: DocumentType, trans: TranslationBundle): string {
   const names = {
@@ -22,6 +23,7 @@ export function DocumentsPane(props: { model: SessionModel; editors: IEditorFact
   const { trans } = useStudio();
   const { model, editors } = props;
   const kind = model.shown;
+  const readOnly = useMissing()('updateSession') !== null;
   const tabs = React.useRef<HTMLDivElement>(null);
   const step = (by: number): void => {
     const next = DOCUMENTS[(DOCUMENTS.indexOf(kind) + by + DOCUMENTS.length) % DOCUMENTS.length] ?? kind;
@@ -71,7 +73,8 @@ export function DocumentsPane(props: { model: SessionModel; editors: IEditorFact
         model={model}
         kind={kind}
         label={documentName(kind, trans)}
-        hint={trans.__('Write this document here, or let Plan write it.')}
+        hint={readOnly ? trans.__('Nothing is written here yet.') : trans.__('Write this document here, or let Plan write it.')}
+        readOnly={readOnly}
         editors={editors}
       />
       <Warnings model={model} kind={kind} />
@@ -81,6 +84,7 @@ export function DocumentsPane(props: { model: SessionModel; editors: IEditorFact
 
 function SaveBar({ model, kind }: { model: SessionModel; kind: DocumentType }): React.JSX.Element {
   const { trans } = useStudio();
+  const missing = useMissing()('updateSession');
   const dirty = model.draftOf(kind) !== null;
   const saving = model.saving.has(kind);
   const version = model.session?.documents[kind].version ?? 0;
@@ -91,11 +95,13 @@ function SaveBar({ model, kind }: { model: SessionModel; kind: DocumentType }): 
       : version === 0
         ? trans.__('Empty')
         : trans.__('Saved, version %1', version);
-  const blocked = model.inConflict(kind)
-    ? trans.__('Choose between the two texts first')
-    : dirty && !saving
-      ? null
-      : trans.__('There is nothing to save');
+  const blocked =
+    missing ??
+    (model.inConflict(kind)
+      ? trans.__('Choose between the two texts first')
+      : dirty && !saving
+        ? null
+        : trans.__('There is nothing to save'));
   return (
     <div className="devstudio-Row">
       <span className="devstudio-Faint" role="status" data-testid="doc-state">
@@ -121,6 +127,7 @@ function SaveError({ model, kind }: { model: SessionModel; kind: DocumentType })
 /** Both texts of a document that changed on both sides; nothing is lost until a person chooses. */
 function Conflict({ model, kind }: { model: SessionModel; kind: DocumentType }): React.JSX.Element {
   const { trans } = useStudio();
+  const missing = useMissing()('updateSession');
   return (
     <div className="devstudio-Conflict" role="alert" data-testid="doc-conflict">
       <strong>{trans.__('This document was changed elsewhere while you were editing it.')}</strong>
@@ -133,6 +140,7 @@ function Conflict({ model, kind }: { model: SessionModel; kind: DocumentType }):
           kind="danger"
           label={trans.__('Overwrite with mine')}
           testid="conflict-mine"
+          blocked={missing}
           onClick={() => void model.overwriteWithMine(kind)}
         />
         <Button

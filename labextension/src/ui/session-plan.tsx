@@ -5,6 +5,7 @@ import type { SessionModel } from '../model/session';
 import { Button, ErrorBox, ModelSelect, UsageLine } from './common';
 import { useStudio } from './context';
 import { useKeptFocus } from './focus';
+import { useMissing } from './permission';
 import { ProgressLine } from './progress';
 
 /** Ask a model to write documents: which, with what prompt, by which model. */
@@ -15,7 +16,12 @@ export function PlanBox({ model, aiModel, onAiModel }: IPlanProps): React.JSX.El
   const [prompt, setPrompt] = React.useState('');
   const { planning, usage } = model;
   const box = useKeptFocus<HTMLElement>(planning.running, '[data-testid="plan-submit"]');
-  const plan = (): void => void model.plan(stage, prompt, aiModel);
+  const missing = useMissing()('plan');
+  const plan = (): void => {
+    if (missing === null) {
+      void model.plan(stage, prompt, aiModel);
+    }
+  };
   return (
     <section ref={box} tabIndex={-1} className="devstudio-Box" aria-label={trans.__('Plan')}>
       <h3>{trans.__('Plan')}</h3>
@@ -43,6 +49,7 @@ export function PlanBox({ model, aiModel, onAiModel }: IPlanProps): React.JSX.El
         <textarea
           className="jp-mod-styled"
           rows={3}
+          readOnly={missing !== null}
           data-testid="plan-prompt"
           placeholder={trans.__('What should it do? What is already written is read too.')}
           value={prompt}
@@ -61,8 +68,8 @@ export function PlanBox({ model, aiModel, onAiModel }: IPlanProps): React.JSX.El
         <ProgressLine operation={planning} testid="plan-progress" />
       ) : (
         <div className="devstudio-Row">
-          <Button kind="primary" label={trans.__('Plan')} testid="plan-submit" onClick={plan} />
-          <span className="devstudio-Faint">{trans.__('Ctrl+Enter')}</span>
+          <Button kind="primary" label={trans.__('Plan')} testid="plan-submit" blocked={missing} onClick={plan} />
+          <span className="devstudio-Faint">{missing ?? trans.__('Ctrl+Enter')}</span>
         </div>
       )}
       {planning.error !== null && <ErrorBox error={planning.error} onRetry={plan} />}

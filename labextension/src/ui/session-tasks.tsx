@@ -2,18 +2,21 @@ import type { Task } from '@renum/devstudio-api-client';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
+import type { Deed } from '../model/access';
 import type { SessionModel } from '../model/session';
 import { isFinal, nextStep, runIdOf, type Step } from '../model/steps';
 import { CommandIds } from '../tokens';
 import { Button, Chip, Empty, ErrorBox, Hash, UsageLine } from './common';
 import { useStudio } from './context';
 import { useKeptFocus } from './focus';
+import { useMissing } from './permission';
 import { ProgressLine } from './progress';
 import { taskStatusName } from './status';
 
 /** The tasks in the document's order, each with what proves it and the button of its next step. */
 export function TasksBox({ model }: { model: SessionModel }): React.JSX.Element {
   const { trans, commands } = useStudio();
+  const missing = useMissing();
   const tasks = model.tasks?.items ?? [];
   return (
     <section className="devstudio-Box" aria-label={trans.__('Tasks')} data-testid="task-list" tabIndex={-1}>
@@ -23,6 +26,7 @@ export function TasksBox({ model }: { model: SessionModel }): React.JSX.Element 
           <Button
             label={trans.__('Plan the tasks')}
             testid="empty-plan"
+            blocked={missing('plan')}
             onClick={() => void commands.execute(CommandIds.plan, { sessionId: model.id })}
           />
         </Empty>
@@ -48,6 +52,19 @@ function stepName(step: Step, trans: TranslationBundle): string {
     'view-run': trans.__('View run')
   };
   return names[step];
+}
+
+/** What the button of a step does; reading a patch needs no more than seeing its task. */
+function deedOf(step: Step): Deed | null {
+  const deeds: Record<Step, Deed | null> = {
+    generate: 'generateCode',
+    regenerate: 'generateCode',
+    review: null,
+    apply: 'applyPatch',
+    watch: 'openRun',
+    'view-run': 'openRun'
+  };
+  return deeds[step];
 }
 
 function TaskItem({ model, task }: { model: SessionModel; task: Task }): React.JSX.Element {
@@ -127,6 +144,7 @@ function TaskActions({ model, task }: { model: SessionModel; task: Task }): Reac
   const [instructions, setInstructions] = React.useState('');
   const [asking, setAsking] = React.useState(false);
   const [applying, setApplying] = React.useState(false);
+  const missing = useMissing();
   const patch = model.patchOf(task.id);
   const step = nextStep(task, patch, model.runOf(task.id));
   const runId = step === 'watch' ? (patch?.run_id ?? null) : runIdOf(task, patch);
@@ -149,6 +167,12 @@ function TaskActions({ model, task }: { model: SessionModel; task: Task }): Reac
     }
   };
   const generates = step === 'generate' || step === 'regenerate';
+  const notPermitted = missing(deedOf(step));
+  const blocked = applying
+    ? trans.__('The run is being queued')
+    : step === 'view-run' && runId === null
+      ? trans.__('This task was not run')
+      : notPermitted;
   const dirty = generates && model.draftOf('requirements') !== null;
 
   return (
@@ -173,16 +197,10 @@ function TaskActions({ model, task }: { model: SessionModel; task: Task }): Reac
           kind={step === 'view-run' ? 'plain' : 'primary'}
           label={stepName(step, trans)}
           testid="task-primary"
-          blocked={
-            applying
-              ? trans.__('The run is being queued')
-              : step === 'view-run' && runId === null
-                ? trans.__('This task was not run')
-                : null
-          }
+          blocked={blocked}
           onClick={() => void go()}
         />
-        {generates && !asking && (
+        {generates && !asking && notPermitted === null && (
           <Button
             label={trans.__('Add instructions')}
             testid="task-add-instructions"

@@ -74,7 +74,7 @@ export class DevStudioClient {
 
   /** End this browser's sign-in. */
   async signOut(): Promise<void> {
-    await this.send('api/v1/auth/sign-out', { method: 'POST' });
+    await take(this.http.POST('/api/v1/auth/sign-out'));
   }
 
   async models(): Promise<Model[]> {
@@ -259,11 +259,7 @@ export class DevStudioClient {
   private async openEvents(path: string, init: RequestInit): Promise<Response> {
     const headers = new Headers(init.headers);
     headers.set('Accept', 'text/event-stream');
-    return this.send(path, { ...init, headers });
-  }
-
-  private async send(path: string, init: RequestInit): Promise<Response> {
-    const response = await this.transport.fetch(new Request(this.transport.baseUrl + path, init));
+    const response = await this.transport.fetch(new Request(this.transport.baseUrl + path, { ...init, headers }));
     if (!response.ok) {
       throw await problemOf(response);
     }
@@ -271,11 +267,11 @@ export class DevStudioClient {
   }
 }
 
-/** Wait for an answer and return its JSON (a string would be an event stream), or throw what the server said. */
+/** Wait for an answer and return its JSON, if any (a string would be an event stream), or throw what the server said. */
 async function take<T>(answer: Answer<T>): Promise<Exclude<T, string>> {
   try {
     const { data, error, response } = await answer;
-    if (data !== undefined) {
+    if (data !== undefined || response.status === 204) {
       return data as Exclude<T, string>;
     }
     if (typeof error === 'object' && error !== null) {

@@ -5,13 +5,17 @@ const PROBLEM_TYPE = 'application/problem+json';
 
 /** An error that the server explained, or that kept us from reaching it (`status` 0). */
 export class ProblemError extends Error {
+  /** When the server takes the request again, in milliseconds since 1970, if it said so. */
+  readonly retryAt: number | null;
+
   constructor(
     readonly problem: Problem,
-    /** After how many seconds the server takes the request again, when it said so. */
+    /** After how many seconds the server takes the request again, if it said so. */
     readonly retryAfter: number | null = null
   ) {
     super(problem.detail || problem.title);
     this.name = 'ProblemError';
+    this.retryAt = retryAfter === null ? null : Date.now() + retryAfter * 1000;
   }
 
   get title(): string {

@@ -63,4 +63,4 @@ export interface Progress {
 /** What the stream of events sends: where it begins, a change, or that changes were lost and all has to be read anew. */
 export type StudioEvent =
   | { kind: 'ready' | 'reset'; seq: number }
-  | { kind: 'change'; seq: number; type: string; subject_id: string; payload: Record<string, unknown> };
+  | ({ kind: 'change' } & Schemas['EventRead']);

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from devstudio_server.admin.schemas import Check
 from devstudio_server.kit.errors import Unavailable
 
 
@@ -13,8 +13,7 @@ class NotReady(Unavailable):
 
     title = "Not ready"
 
-    def __init__(self, down: Mapping[str, Check]) -> None:
-        """``down`` are the parts, by name."""
-        parts = "; ".join(f"{name}: {check.detail}" for name, check in down.items())
-        checks = {name: check.model_dump() for name, check in down.items()}
-        super().__init__(f"Not ready. {parts}.", headers={"Retry-After": "2"}, checks=checks)
+    def __init__(self, down: Mapping[str, Mapping[str, Any]]) -> None:
+        """``down`` are the checks of these parts, by name."""
+        parts = "; ".join(f"{name}: {check['detail']}" for name, check in down.items())
+        super().__init__(f"Not ready. {parts}.", headers={"Retry-After": "2"}, checks=dict(down))

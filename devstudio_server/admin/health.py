@@ -84,7 +84,7 @@ class HealthService:
     def ready(self) -> Health:
         """Return the state when requests can be served; raises `NotReady` with the parts that are down."""
         health = self.check()
-        down = {name: health.checks[name] for name in NEEDED if not health.checks[name].ok}
+        down = {name: health.checks[name].model_dump() for name in NEEDED if not health.checks[name].ok}
         if down:
             raise NotReady(down)
         return health

@@ -16,6 +16,7 @@ from devstudio_server.ai.reading import ReadingBounds
 from devstudio_server.ai.schemas import Model, Provider
 from devstudio_server.ai.settings import GatewaySettings, SettingsError
 from devstudio_server.db import Actor, Units
+from devstudio_server.kit.metrics import measured_conversation
 from devstudio_server.web.schemas import Payload
 
 __all__ = ["OFFLINE_MODEL", "Conversation", "Gateway", "GatewaySettings", "Outcome"]
@@ -76,7 +77,8 @@ class Gateway:
             progress=progress,
             left=left or threading.Event(),
         )
-        return Dialogue(conversation, line).run()
+        with measured_conversation(conversation.operation, model.id, len(conversation.prompt)):
+            return Dialogue(conversation, line).run()
 
     def close(self) -> None:
         """Close the connections to the providers; the next conversation opens new ones."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from devstudio_server.ai.metering import CountedTokens
@@ -13,6 +13,7 @@ from devstudio_server.ai.prices import PriceBook
 from devstudio_server.ai.schemas import Model, UsageRead
 from devstudio_server.ai.service import MetricService
 from devstudio_server.db import Actor, Units
+from devstudio_server.kit.metrics import count_call
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Account:
 
     units: Units
     actor: Actor
-    operation: str
+    operation: Literal["plan", "generation"]
     task_id: UUID | None
     model: Model
     prices: PriceBook
@@ -56,6 +57,7 @@ class Ledger:
         cost = account.prices.cost(account.model.provider, account.model.name, call.tokens)
         self._calls.append(call)
         self._cost += cost
+        count_call(account.operation, account.model.id, call.tokens.input + call.tokens.output, float(cost))
         with account.units.begin(account.actor) as session:
             MetricService(session).record(
                 Metric(

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from devstudio_sandbox import Sandbox
+from devstudio_server.kit.metrics import ACTIVE_CONTAINERS
 
 
 class RunControl:
@@ -23,9 +24,11 @@ class RunControl:
         """Make ``sandbox`` reachable while its run lasts."""
         with self._lock:
             self._sandboxes[run_id] = sandbox
+        ACTIVE_CONTAINERS.inc()
         try:
             yield
         finally:
+            ACTIVE_CONTAINERS.dec()
             with self._lock:
                 self._sandboxes.pop(run_id, None)
 

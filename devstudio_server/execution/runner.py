@@ -29,6 +29,7 @@ from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.logs import LogWriter
 from devstudio_server.execution.schemas import RunStatus, TestOutcome
 from devstudio_server.execution.service import RunEnd
+from devstudio_server.kit.metrics import measured_run
 from devstudio_server.scm import GitRepository
 
 MAX_REPORT_BYTES = 16 * 1024 * 1024
@@ -100,6 +101,14 @@ class SandboxRunner:
             limits=job.limits,
             ttl_s=int(job.deadline_s) + 120,
         )
+        with measured_run(recipe.name, recipe.language) as measured:
+            tested = self._run(job, log, opened, recipe, spec)
+            measured.success = tested.end.status is RunStatus.SUCCESS
+        return tested
+
+    def _run(
+        self, job: TestJob, log: LogWriter, opened: Callable[[Sandbox, Recipe], None], recipe: Recipe, spec: SandboxSpec
+    ) -> TestedTree:
         backend = self._backend()
         log.note(f"Opening a {recipe.language} sandbox ({backend.name}).")
         started = monotonic()

@@ -6,11 +6,15 @@ No metric names a tenant: its figures come from the database, where row security
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 from prometheus_client import Counter, Gauge, Histogram
+
+Conversation = Literal["plan", "generation"]
 
 UNMATCHED = "unmatched"
 """The endpoint of a request that no operation takes."""
@@ -79,19 +83,47 @@ def context_size_bucket(characters: int) -> str:
     return next((name for limit, name in _CONTEXT_SIZES if characters < limit), "xlarge")
 
 
-def count_operation(kind: Literal["plan", "generation", "test"], *, success: bool) -> None:
-    """Count one generation or run that ended."""
-    OPERATIONS.labels(kind).inc()
-    if success:
-        OPERATIONS_SUCCESS.labels(kind).inc()
+@dataclass
+class Measured:
+    """Something that is being measured; who does it says whether it ended well."""
+
+    success: bool = False
 
 
 @contextmanager
-def counted_operation(kind: Literal["plan", "generation", "test"]) -> Iterator[None]:
-    """Count what happens inside; an error that leaves the block is no success."""
+def measured_run(command_type: str, project_type: str) -> Iterator[Measured]:
+    """Measure a run of a recipe's command, such as `pytest`, for a language, from the sandbox's opening to its end."""
+    measured = Measured()
+    started = time.monotonic()
     try:
-        yield
-    except BaseException:
-        count_operation(kind, success=False)
-        raise
-    count_operation(kind, success=True)
+        yield measured
+    finally:
+        EXECUTION_DURATION.labels(command_type, project_type).observe(time.monotonic() - started)
+        _count("test", measured)
+
+
+@contextmanager
+def measured_conversation(kind: Conversation, model: str, context_size: int) -> Iterator[Measured]:
+    """Measure a conversation with a model, over all its calls; ``context_size`` is its first prompt, in characters."""
+    measured = Measured()
+    started = time.monotonic()
+    try:
+        yield measured
+        measured.success = True
+    finally:
+        if kind == "generation":
+            labels = model_label(model), context_size_bucket(context_size)
+            CODE_GENERATION_DURATION.labels(*labels).observe(time.monotonic() - started)
+        _count(kind, measured)
+
+
+def count_call(kind: Conversation, model: str, tokens: int, cost: float) -> None:
+    """Count one call of a model: its tokens, read and written, and its cost in US dollars."""
+    AI_TOKENS.labels(model_label(model), kind).inc(tokens)
+    AI_COST.labels(model_label(model)).inc(cost)
+
+
+def _count(kind: str, measured: Measured) -> None:
+    OPERATIONS.labels(kind).inc()
+    if measured.success:
+        OPERATIONS_SUCCESS.labels(kind).inc()

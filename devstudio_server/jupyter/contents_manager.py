@@ -162,7 +162,10 @@ class TenantContentsManager(AsyncContentsManager):
         return dict(await self.tenants.mine().get(path, **kwargs))
 
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
-        """Save a file or folder."""
+        """Save a file or folder. Raises `HTTPError` 404 when its folder is missing, where Jupyter's own fails."""
+        parent = path.strip("/").rpartition("/")[0]
+        if not await self.dir_exists(parent):
+            raise HTTPError(404, f"No such directory: {parent!r}")
         return dict(await self.tenants.mine().save(model, path))
 
     async def new_untitled(self, path: str = "", type: str = "", ext: str = "") -> dict[str, Any]:  # noqa: A002
@@ -170,15 +173,17 @@ class TenantContentsManager(AsyncContentsManager):
         return dict(await self.tenants.mine().new_untitled(path, type, ext))
 
     async def new(self, model: dict[str, Any] | None = None, path: str = "") -> dict[str, Any]:
-        """Create a file or folder."""
-        return dict(await self.tenants.mine().new(model, path))
+        """Create a file or folder; Jupyter's own completes the model and calls `save`."""
+        return dict(await super().new(model, path))  # type: ignore[no-untyped-call]
 
     async def copy(self, from_path: str, to_path: str | None = None) -> dict[str, Any]:
         """Copy a file or folder."""
         return dict(await self.tenants.mine().copy(from_path, to_path))
 
     async def update(self, model: dict[str, Any], path: str) -> dict[str, Any]:
-        """Rename a file or folder, and return its model."""
+        """Rename a file or folder, and return its model. Raises `HTTPError` 404 when it is missing."""
+        if not await self.exists(path):
+            raise HTTPError(404, f"file or directory does not exist: {path!r}")
         return dict(await self.tenants.mine().update(model, path))
 
     async def delete(self, path: str) -> None:
@@ -207,11 +212,15 @@ class TenantContentsManager(AsyncContentsManager):
         await self.tenants.mine().trust_notebook(path)
 
     async def create_checkpoint(self, path: str) -> dict[str, Any]:
-        """Keep a copy of a file."""
+        """Keep a copy of a file. Raises `HTTPError` 404 when it is missing, where Jupyter's own fails."""
+        if not await self.file_exists(path):
+            raise HTTPError(404, f"file or directory does not exist: {path!r}")
         return dict(await self.tenants.mine().create_checkpoint(path))
 
     async def restore_checkpoint(self, checkpoint_id: str, path: str) -> None:
-        """Bring a file back to its copy."""
+        """Bring a file back to its copy. Raises `HTTPError` 404 when there is none, where Jupyter's own fails."""
+        if checkpoint_id not in {kept["id"] for kept in await self.list_checkpoints(path)}:
+            raise HTTPError(404, f"Checkpoint does not exist: {path}@{checkpoint_id}")
         await self.tenants.mine().restore_checkpoint(checkpoint_id, path)
 
     async def list_checkpoints(self, path: str) -> list[dict[str, Any]]:

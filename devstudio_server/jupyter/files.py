@@ -7,7 +7,7 @@ from typing import Any
 from jupyter_server.files.handlers import FilesHandler
 from tornado import web
 
-from devstudio_server.web.handlers import authorized
+from devstudio_server.web.base import authorized
 
 
 class TenantFilesHandler(FilesHandler):

@@ -27,8 +27,9 @@ from devstudio_server.auth.surface import refusal
 from devstudio_server.db import current_actor
 from devstudio_server.jupyter.contents_manager import TenantContentsManager
 from devstudio_server.jupyter.tenancy import acting_person
-from devstudio_server.web.handlers import authorized
+from devstudio_server.web.base import authorized
 
+_SANITIZER = "@jupyterlab/apputils-extension:sanitizer"
 NBCONVERT_FORMATS = ("html", "markdown", "notebook", "python")
 
 
@@ -140,7 +141,17 @@ class PersonWorkspacesHandler(WorkspacesHandler):
         self.manager = WorkspacesManager(str(_person_folder(self, "workspaces")))
 
 
-class PersonSettingsHandler(SettingsHandler):
+class StudioSettingsHandler(SettingsHandler):
+    """Settings of JupyterLab, with safe defaults: a document's links run no command of the page."""
+
+    def initialize(self, name: str, **options: Any) -> None:  # type: ignore[override]
+        """Take the overrides of the installation, and add ours."""
+        super().initialize(name, **options)
+        given = self.overrides.get(_SANITIZER, {})
+        self.overrides = {**self.overrides, _SANITIZER: {**given, "allowCommandLinker": False}}
+
+
+class PersonSettingsHandler(StudioSettingsHandler):
     """Settings of JupyterLab, for each person of each tenant."""
 
     async def prepare(self) -> None:  # type: ignore[override]

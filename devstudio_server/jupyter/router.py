@@ -15,6 +15,7 @@ from devstudio_server.jupyter import handlers
 _JUPYTER = "jupyter_server"
 MENDED: dict[str, type[RequestHandler]] = {
     "jupyterlab_server.licenses_handler.LicensesHandler": handlers.AnsweringLicensesHandler,
+    "jupyterlab_server.settings_handler.SettingsHandler": handlers.StudioSettingsHandler,
 }
 """Which handler answers in place of which in both modes."""
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
 from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider, User
+from tornado import web
 from traitlets import Enum, Float, Int, TraitError, Unicode, default, validate
 
 from devstudio_server.auth.errors import BadCredentialError, Reason, SettingsError
@@ -23,6 +24,7 @@ from devstudio_server.auth.surface import checked
 from devstudio_server.auth.tokens import CLOCK_SKEW_S, MAX_LIFETIME_S, MAX_TOKEN_BYTES, TokenRules, TokenVerifier
 from devstudio_server.auth.user import StudioUser
 from devstudio_server.db import Actor, set_current_actor
+from devstudio_server.kit.errors import AppError
 from devstudio_server.kit.logging import get_logger
 from devstudio_server.kit.metrics import AUTH_FAILURES
 
@@ -235,6 +237,10 @@ class TeamIdentityProvider(IdentityProvider):
         except BadCredentialError as error:
             refused(error, handler)
             actor = None
+        except AppError as error:  # whether it is revoked cannot be asked now; nobody comes in unasked
+            if handler.__class__.__module__.startswith("devstudio_server."):
+                raise
+            raise web.HTTPError(error.status, error.detail) from error
         user = None if actor is None else StudioUser.of(actor)
         set_current_actor(actor)
         return user

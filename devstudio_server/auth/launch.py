@@ -77,9 +77,7 @@ class TeamLoginHandler(JupyterHandler):
     def get(self) -> None:
         """Say how to sign in."""
         self.set_status(401)
-        self.set_header("Content-Type", "text/plain; charset=UTF-8")
-        self.set_header("Cache-Control", "no-store")
-        self.finish(_SIGN_IN)
+        _say(self, _SIGN_IN)
 
 
 class TeamLogoutHandler(LogoutHandler):
@@ -87,12 +85,19 @@ class TeamLogoutHandler(LogoutHandler):
 
     @allow_unauthenticated
     async def get(self) -> None:
-        """Sign out, and show Jupyter's page that says so."""
+        """Sign out, and say so."""
         provider = cast("TeamIdentityProvider", self.identity_provider)
         user: Any = self.current_user
         if user is not None:
             await asyncio.get_running_loop().run_in_executor(provider.threads, provider.gate.sign_out, user.actor)
-        super().get()  # type: ignore[no-untyped-call]
+        provider.clear_login_cookie(self)
+        _say(self, "You are signed out. " + _SIGN_IN)
+
+
+def _say(handler: JupyterHandler, words: str) -> None:
+    handler.set_header("Content-Type", "text/plain; charset=UTF-8")
+    handler.set_header("Cache-Control", "no-store")
+    handler.finish(words)
 
 
 def launch_routes(base_url: str, context: WebContext) -> list[tuple[str, Any, dict[str, Any]]]:

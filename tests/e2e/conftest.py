@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,10 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page of a new person, whose console must stay free of errors."""
-    context = browser.new_context(viewport={"width": 1600, "height": 1000}, locale="en-US")
+@contextmanager
+def clean_page(browser: Browser, width: int = 1600, height: int = 1000) -> Iterator[Page]:
+    """Open a page of a new person, whose console must stay free of errors."""
+    context = browser.new_context(viewport={"width": width, "height": height}, locale="en-US")
     opened = context.new_page()
     opened.set_default_timeout(30_000)
     errors: list[str] = []
@@ -46,3 +47,17 @@ def page(browser: Browser) -> Iterator[Page]:
     yield opened
     context.close()
     assert errors == []
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a new person."""
+    with clean_page(browser) as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens pages of as many people as a test needs, each with cookies of their own."""
+    with ExitStack() as pages:
+        yield lambda **size: pages.enter_context(clean_page(browser, **size))

@@ -22,7 +22,9 @@ def main(*more: str) -> int:
         sys.stderr.write(f"{problem}\n")
         return 1
     command = [sys.executable, "-m", "jupyterlab", *_config_flag(), f"--ServerApp.port={port}", *_root_flag(), *more]
-    sys.stdout.write(f"RENUM DevStudio starts on port {port}. Jupyter prints the address with its token below.\n")
+    team = os.environ.get("DEVSTUDIO_AUTH", "").strip() == "team"
+    how = "People sign in with their own tokens." if team else "Jupyter prints the address with its token below."
+    sys.stdout.write(f"RENUM DevStudio starts on port {port}. {how}\n")
     sys.stdout.flush()
     return os.execv(sys.executable, command)  # noqa: S606 - no shell, and the program is this interpreter
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from devstudio_server.ai.models import Metric
+from devstudio_server.ai.models import AgentSettings, Metric
 
 
 @dataclass(frozen=True)
@@ -47,3 +47,21 @@ class MetricRepository:
             query = query.where(Metric.task_id == task_id)
         calls, tokens_input, tokens_output, cost = self._session.execute(query).one()
         return UsageTotals(calls, int(tokens_input), int(tokens_output), cost or Decimal(0))
+
+
+class AgentSettingsRepository:
+    """Reads and adds the settings of projects within one unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        """Work in ``session``."""
+        self._session = session
+
+    def find(self, project_id: UUID) -> AgentSettings | None:
+        """Return the settings of a project."""
+        query = select(AgentSettings).where(AgentSettings.project_id == project_id).order_by(AgentSettings.id).limit(1)
+        return self._session.scalars(query).one_or_none()
+
+    def add(self, settings: AgentSettings) -> None:
+        """Store the first settings of a project."""
+        self._session.add(settings)
+        self._session.flush()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
+from uuid import UUID
 
-from pydantic import Field, field_serializer
+from pydantic import Field, field_serializer, field_validator
 
-from devstudio_server.web.schemas import Shape
+from devstudio_server.web.schemas import Payload, Shape
 
 
 class Provider(StrEnum):
@@ -35,6 +39,50 @@ class ModelList(Shape):
 
     items: list[Model]
     next_cursor: str | None = None
+
+
+MAX_SETTING_BYTES = 16_384
+
+
+class AgentSettingsWrite(Payload):
+    """Which model works on a project, and within which limits; all of it, as it shall be from now on."""
+
+    model: str = Field(min_length=1, max_length=200, description="The id of one of `GET ai/models`.")
+    temperature: float = Field(0.7, ge=0, le=2)
+    max_tokens: int = Field(4000, ge=1, le=1_000_000, description="Tokens in one reply.")
+    policy: dict[str, Any] = Field(default_factory=dict, description="Rules of use, by name.")
+    token_limits: dict[str, int] = Field(default_factory=dict, description="Most tokens, by operation.")
+
+    @field_validator("policy", "token_limits")
+    @classmethod
+    def _is_small(cls, value: dict[str, Any]) -> dict[str, Any]:
+        size = len(json.dumps(value, ensure_ascii=False).encode())
+        if size > MAX_SETTING_BYTES:
+            message = f"has {size} bytes; at most {MAX_SETTING_BYTES} are kept"
+            raise ValueError(message)
+        return value
+
+    @field_validator("token_limits")
+    @classmethod
+    def _are_counts(cls, value: dict[str, int]) -> dict[str, int]:
+        if any(count < 0 for count in value.values()):
+            message = "a limit is a number of tokens from 0"
+            raise ValueError(message)
+        return value
+
+
+class AgentSettingsRead(Shape):
+    """The settings of a project. ``version`` is 0, and the values are the defaults, until someone sets them."""
+
+    project_id: UUID
+    model: str
+    model_provider: Provider
+    temperature: float
+    max_tokens: int
+    policy: dict[str, Any]
+    token_limits: dict[str, Any]
+    version: int
+    updated_at: datetime | None
 
 
 class UsageRead(Shape):

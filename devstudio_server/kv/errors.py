@@ -52,5 +52,5 @@ class KeyInvalid(Invalid):
 
     def __init__(self, longest: int) -> None:
         """Say what a key is."""
-        message = f"A key is 1 to {longest} characters, without NUL; write `/` in it as `%2F`."
+        message = f"A key is 1 to {longest} characters, without NUL, and not `.` or `..`; write `/` in it as `%2F`."
         super().__init__(message, errors=[{"loc": ["path", "key"], "msg": message}])

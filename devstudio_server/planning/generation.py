@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
+from devstudio_server.ai.agent_settings import AgentSettingsService
 from devstudio_server.ai.contract import ContractViolation, ProposeChanges
 from devstudio_server.ai.gateway import Conversation, Gateway, Outcome
 from devstudio_server.ai.subjects import CriterionText, GenerationSubject
@@ -69,10 +70,13 @@ class GenerationService:
     def generate(self, request: GenerateRequest) -> GenerateResult:
         """Have a model propose the change for a task, and store it as a pending patch."""
         gateway = self._ports.get(Gateway)
-        model = gateway.resolve(request.model)
+        asked = gateway.resolve(request.model) if request.model is not None else None
         self._progress({"phase": "reading", "message": "Reading the task and the repository"})
         with self._units.begin(self._actor, read_only=True) as session:
-            snapshot = self._snapshot(PatchService(session, self._actor, self._ports), request)
+            patches = PatchService(session, self._actor, self._ports)
+            snapshot = self._snapshot(patches, request)
+            project_id = patches.specs.get(patches.specs.get_task(request.task_id).session_id).project_id
+            model = asked or AgentSettingsService(session, gateway).model(project_id)
         outcome = gateway.converse(
             Conversation(
                 operation="generation",

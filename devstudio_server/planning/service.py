@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from devstudio_server.ai.agent_settings import AgentSettingsService
 from devstudio_server.ai.contract import WriteDocuments
 from devstudio_server.ai.gateway import Conversation, Gateway, Outcome
 from devstudio_server.ai.subjects import PlanSubject
@@ -49,10 +50,13 @@ class PlanningService:
     def plan(self, request: PlanRequest) -> PlanResult:
         """Have a model write the documents of a stage, and store them as new versions."""
         gateway = self._ports.get(Gateway)
-        model = gateway.resolve(request.model)
+        asked = gateway.resolve(request.model) if request.model is not None else None
         self._progress({"phase": "reading", "message": "Reading the session"})
         with self._units.begin(self._actor, read_only=True) as session:
-            snapshot = self._snapshot(self._specs(session), request)
+            specs = self._specs(session)
+            snapshot = self._snapshot(specs, request)
+            project_id = specs.get(request.session_id).project_id
+            model = asked or AgentSettingsService(session, gateway).model(project_id)
         outcome = gateway.converse(
             Conversation(
                 operation="plan",

@@ -25,6 +25,25 @@ class TaskNotFound(NotFound):
         super().__init__(f"There is no task {task_id}. It may have been removed from its session's tasks document.")
 
 
+class DocumentTypeUnknown(NotFound):
+    """A session has no such document."""
+
+    def __init__(self, name: str) -> None:
+        """List those that it has."""
+        super().__init__(f"A session has no document “{name[:40]}”. It has requirements, design and tasks.")
+
+
+class DocumentVersionNotFound(NotFound):
+    """The document has no such version."""
+
+    def __init__(self, version: str) -> None:
+        """Say where those that it has are listed."""
+        super().__init__(
+            f"This document has no version “{version[:40]}”. "
+            "`GET /api/v1/spec-sessions/{id}/documents/{type}/versions` lists those that it has."
+        )
+
+
 class DocumentConflict(Conflict):
     """Two people changed the same lines."""
 

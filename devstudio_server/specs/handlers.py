@@ -5,10 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 from devstudio_server.auth import Permission
-from devstudio_server.kit.errors import Conflict
+from devstudio_server.kit.errors import Conflict, NotFound
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.specs.schemas import (
+    DocumentVersionQuery,
+    DocumentVersionRead,
+    DocumentVersionSummary,
     SpecSessionCreate,
     SpecSessionQuery,
     SpecSessionRead,
@@ -16,6 +19,7 @@ from devstudio_server.specs.schemas import (
     SpecSessionUpdate,
     TaskList,
     TaskRead,
+    TaskUpdate,
 )
 from devstudio_server.specs.service import SpecService
 from devstudio_server.web import Call, ListPage, Operations
@@ -34,7 +38,7 @@ def _service(call: Call) -> SpecService:
     permission=Permission.SPEC_CREATE,
     status=201,
     summary="Create a spec session",
-    errors=(Conflict,),
+    errors=(NotFound, Conflict),
 )
 def create_spec_session(call: Call, body: SpecSessionCreate) -> SpecSessionRead:
     """Create a session with three empty documents, and write its files into the project's tree."""
@@ -90,3 +94,43 @@ def list_tasks(call: Call, session_id: UUID) -> TaskList:
 def get_task(call: Call, task_id: UUID) -> TaskRead:
     """Return one task with its derived status and evidence."""
     return _service(call).task(task_id)
+
+
+@operations.operation(
+    "PUT", "tasks/{task_id}", permission=Permission.SPEC_UPDATE, summary="Change a task", errors=(Conflict,)
+)
+def update_task(call: Call, task_id: UUID, body: TaskUpdate) -> TaskRead:
+    """Change who works on a task, how urgent it is, hours, and where the work stands, up to `review`."""
+    return _service(call).update_task(task_id, body, call.if_match)
+
+
+@operations.operation(
+    "GET",
+    "spec-sessions/{session_id}/documents/{document}/versions",
+    permission=Permission.SPEC_READ,
+    summary="List the versions of a document",
+)
+def list_document_versions(
+    call: Call,
+    session_id: UUID,
+    document: str,
+    query: DocumentVersionQuery,
+) -> ListPage[DocumentVersionSummary]:
+    """List the versions of requirements, design or tasks, newest first, without their texts."""
+    return list_page(DocumentVersionSummary, _service(call).document_versions(session_id, document, query))
+
+
+@operations.operation(
+    "GET",
+    "spec-sessions/{session_id}/documents/{document}/versions/{version}",
+    permission=Permission.SPEC_READ,
+    summary="Get a version of a document",
+)
+def get_document_version(
+    call: Call,
+    session_id: UUID,
+    document: str,
+    version: str,
+) -> DocumentVersionRead:
+    """Return a document as it was in one version."""
+    return DocumentVersionRead.model_validate(_service(call).document_version(session_id, document, version))

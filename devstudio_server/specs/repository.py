@@ -65,6 +65,16 @@ class SpecRepository:
         )
         return {DocumentType(row.type): row for row in self._session.scalars(query)}
 
+    def versions(self, session_id: UUID, kind: DocumentType, page: PageRequest) -> Sequence[Spec]:
+        """Return up to ``page.limit + 1`` versions of a document, newest first."""
+        query = select(Spec).where(Spec.session_id == session_id, Spec.type == kind)
+        return self._session.scalars(newest_first(query, Spec, page)).all()
+
+    def version(self, session_id: UUID, kind: DocumentType, version: int) -> Spec | None:
+        """Return one version of a document."""
+        query = select(Spec).where(Spec.session_id == session_id, Spec.type == kind, Spec.version == version)
+        return self._session.scalars(query).one_or_none()
+
     def add_document(self, spec: Spec) -> None:
         """Store a new version of a document."""
         self._session.add(spec)

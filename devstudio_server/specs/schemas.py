@@ -48,6 +48,23 @@ class Priority(StrEnum):
     HIGH = "high"
 
 
+class Assignee(StrEnum):
+    """Who works on a task (the seed's two)."""
+
+    AGENT = "agent"
+    HUMAN = "human"
+
+
+class TaskProgress(StrEnum):
+    """The statuses that a person may set; ``done`` is derived from evidence."""
+
+    TODO = "todo"
+    IN_PROGRESS = "in_progress"
+    REVIEW = "review"
+
+
+MAX_HOURS = 10_000
+Hours = Annotated[int, Field(ge=0, le=MAX_HOURS)]
 DocumentText = Annotated[str, Field(max_length=MAX_DOCUMENT)]
 
 
@@ -80,6 +97,23 @@ class SpecSessionUpdate(Payload):
     documents: DocumentsUpdate | None = None
 
 
+class TaskUpdate(Payload):
+    """A change of a task; what is absent stays. Key, title, order and criteria are the document's: change them there.
+
+    ``status`` is where the work stands. A task whose criteria are proven is `done` whatever it says, and no other is.
+    """
+
+    assignee: Assignee | None = None
+    priority: Priority | None = None
+    status: TaskProgress | None = None
+    estimated_hours: Hours | None = None
+    actual_hours: Hours | None = None
+
+
+class DocumentVersionQuery(ListQuery):
+    """The query of the list of a document's versions."""
+
+
 class SpecSessionQuery(ListQuery):
     """Filters of the list."""
 
@@ -100,6 +134,23 @@ class Documents(Shape):
     requirements: DocumentRead
     design: DocumentRead
     tasks: DocumentRead
+
+
+class DocumentVersionSummary(Shape):
+    """One version of a document. ``session_version`` is the version of its session that it came with."""
+
+    session_id: UUID
+    type: DocumentType
+    version: int
+    session_version: int
+    created_by: UUID
+    created_at: datetime
+
+
+class DocumentVersionRead(DocumentVersionSummary):
+    """One version of a document with its text."""
+
+    content: str
 
 
 class LintWarning(Shape):

@@ -15,15 +15,21 @@ from devstudio_server.projects.service import ProjectService
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.specs.documents import DocumentStore
-from devstudio_server.specs.errors import SpecSessionNotFound, TaskNotFound
+from devstudio_server.specs.errors import (
+    DocumentTypeUnknown,
+    DocumentVersionNotFound,
+    SpecSessionNotFound,
+    TaskNotFound,
+)
 from devstudio_server.specs.index import SpecIndex, findings
-from devstudio_server.specs.models import EvidenceRow, SpecSession, Task
+from devstudio_server.specs.models import EvidenceRow, Spec, SpecSession, Task
 from devstudio_server.specs.repository import SpecRepository
 from devstudio_server.specs.schemas import (
     CriterionRead,
     DocumentRead,
     Documents,
     DocumentType,
+    DocumentVersionQuery,
     Evidence,
     LintWarning,
     SessionStatus,
@@ -35,10 +41,12 @@ from devstudio_server.specs.schemas import (
     TaskList,
     TaskRead,
     TaskStatus,
+    TaskUpdate,
 )
 from devstudio_server.specs.status import DerivedStatus, proofs_of
 
 MAX_SLUG = 60
+MAX_VERSION_DIGITS = 9
 
 
 class SpecService:
@@ -186,6 +194,40 @@ class SpecService:
         self.get(task.session_id)
         return task
 
+    def update_task(self, task_id: UUID, payload: TaskUpdate, expected: int | None) -> TaskRead:
+        """Change what is not the document's; raises `PreconditionFailed` when ``expected`` is stale."""
+        task = self.get_task(task_id)
+        check_version(task, expected)
+        session = self.get(task.session_id)
+        self.projects.get_writable(session.project_id)
+        changes = payload.model_dump(exclude_none=True)
+        if "status" in changes:
+            task.progress, task.progress_reason = changes.pop("status"), ""
+        for name, value in changes.items():
+            setattr(task, name, value)
+        changed, before = self._session.is_modified(task), task.version
+        self._index(session).refresh_statuses()
+        if changed and task.version == before:
+            task.version += 1
+        self._specs.flush()
+        return self.task(task_id)
+
+    def document_versions(self, session_id: UUID, name: str, query: DocumentVersionQuery) -> Page[Spec]:
+        """Return one page of a document's versions, newest first."""
+        session = self.get(session_id)
+        rows = self._specs.versions(session.id, _document_type(name), query.page())
+        return page_of(rows, query.limit, lambda spec: spec.id)
+
+    def document_version(self, session_id: UUID, name: str, version: str) -> Spec:
+        """Return one version of a document; raises `DocumentVersionNotFound`."""
+        session = self.get(session_id)
+        kind = _document_type(name)
+        known = version.isascii() and version.isdecimal() and len(version) <= MAX_VERSION_DIGITS
+        spec = self._specs.version(session.id, kind, int(version)) if known else None
+        if spec is None:
+            raise DocumentVersionNotFound(version)
+        return spec
+
     def record_progress(self, task_id: UUID, progress: TaskStatus, reason: str) -> None:
         """Note where the work on a task stands. ``done`` cannot be noted: it is derived."""
         if progress is TaskStatus.DONE:
@@ -222,6 +264,13 @@ class SpecService:
 
     def _index(self, session: SpecSession) -> SpecIndex:
         return SpecIndex(self._specs, session)
+
+
+def _document_type(name: str) -> DocumentType:
+    try:
+        return DocumentType(name)
+    except ValueError:
+        raise DocumentTypeUnknown(name) from None
 
 
 def _task_read(task: Task, proofs: dict[str, EvidenceRow]) -> TaskRead:

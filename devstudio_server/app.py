@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from sqlalchemy import make_url
-from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, Unicode, default, validate
+from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
 from devstudio_sandbox import Preference, SandboxError, choose_backend
 from devstudio_server._version import __version__
@@ -60,7 +60,7 @@ from devstudio_server.web import Ports
 from devstudio_server.web.handlers import WebContext, document_route, routes
 from devstudio_server.web.hosts import answer_only_to
 from devstudio_server.web.idempotency import remove_expired_keys
-from devstudio_server.web.rate_limits import RateLimiter, parse_rates
+from devstudio_server.web.rate_limits import RateLimiter
 from devstudio_server.web.request_log import log_request
 from devstudio_server.web.sockets import socket_rules
 
@@ -174,19 +174,11 @@ class DevStudioApp(ExtensionApp):
     def _default_redis_url(self) -> str:
         return os.environ.get("DEVSTUDIO_REDIS_URL", "")
 
-    @validate("rate_limits")
-    def _check_rate_limits(self, proposal: Any) -> dict[str, str]:
-        try:
-            parse_rates(proposal["value"])
-        except ValueError as error:
-            message = f"DevStudioApp.rate_limits: {error}."
-            raise TraitError(message) from error
-        return dict(proposal["value"])
-
     def initialize_settings(self) -> None:
         """Open the database, wire the adapters, and start the worker."""
         configure_logging(self.log.level)
         self._keep_secrets_out_of_logs()
+        self._limit_requests()
         self._check_mode()
         folder = DataFolder(Path(self.data_dir))
         folder.create()
@@ -202,6 +194,14 @@ class DevStudioApp(ExtensionApp):
         self._start_worker(folder)
         self._follow_notebooks()
         self.executor = ThreadPoolExecutor(self.web_threads, thread_name_prefix="devstudio-web")
+
+    def _limit_requests(self) -> None:
+        """Read the limits before anything is opened: a server that cannot keep them does not serve."""
+        try:
+            self.limiter = RateLimiter(self.rate_limits, self.redis_url)
+        except ValueError as error:
+            message = f"DevStudioApp.rate_limits: {error}."
+            raise SettingsError(message) from error
 
     def _keep_secrets_out_of_logs(self) -> None:
         """Write one line for each request, of Jupyter's handlers, too, and mask what this server knows as a secret."""
@@ -365,7 +365,6 @@ class DevStudioApp(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Add the routes of every operation."""
-        self.limiter = RateLimiter(self.rate_limits, self.redis_url)
         context = WebContext(
             self.units,
             self.ports,
@@ -378,6 +377,7 @@ class DevStudioApp(ExtensionApp):
         answer_only_to(cast("ServerApp", self.serverapp).web_app, self.allowed_hosts, context)
         base_url = self.settings["base_url"]
         cast("ServerApp", self.serverapp).web_app.add_handlers(".*$", socket_rules(all_operations(), base_url, context))
+        base_url = "/"  # Jupyter puts its own before the handlers of an extension
         self.handlers.append(document_route(base_url, context, document()))
         if self.team:
             self.handlers.extend(launch_routes(base_url, context))

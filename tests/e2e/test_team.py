@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
+import jwt
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -226,6 +227,54 @@ def sees_nothing(otto: Member) -> None:
     expect(page.locator(".jp-DirListing-content")).to_be_visible()
     expect(page.locator(".jp-DirListing-item")).to_have_count(0)
     otto.see("files")
+
+
+def test_an_ended_sign_in_is_told_once_and_keeps_what_was_typed(company: Company, server: Studio) -> None:
+    eva, rui = company.member("eva", "executor"), company.member("rui", "reviewer")
+    session = eva.api.session(eva.api.project(name=SEMVER)["id"], title="Written by Eva")
+    for person in (eva, rui):
+        person.open_session("Written by Eva")
+    page, readers = eva.page, rui.page.get_by_test_id("doc-editor")
+    eva.write_requirements("# Requirements\n\nFirst.")
+    expect(readers).to_contain_text("First.", timeout=SOON_MS)
+
+    page.get_by_test_id("doc-editor").fill("# Requirements\n\nSecond.")
+    token_id = jwt.decode(str(eva.api.token), options={"verify_signature": False})["jti"]
+    ended = company.api("ada", "admin_devstudio").post("auth/revocations", {"token_id": token_id}).expect(201)
+    assert ended["sign_ins_ended"] == 1
+    page.get_by_test_id("doc-save").click()
+    dialog = page.locator(".jp-Dialog")
+    expect(dialog).to_contain_text("You were signed out")
+    eva.see("signed-out")
+    page.get_by_test_id("panel-refresh").dispatch_event("click")
+    page.wait_for_timeout(3000)  # whatever else asks the server in the meantime adds no second dialog
+    expect(dialog).to_have_count(1)
+    expect(page.get_by_test_id("error-box")).to_have_count(0)
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog).to_contain_text("You are still signed out")
+    dialog.get_by_role("button", name="Close").click()
+    expect(page.get_by_test_id("doc-editor")).to_contain_text("Second.")
+    eva.see("draft-kept")
+
+    eva.api = company.api("eva", "executor")
+    elsewhere = page.context.new_page()
+    elsewhere.goto(server.url + eva.api.post("auth/launch-codes", {}).expect(201)["url"])
+    elsewhere.close()
+    page.get_by_test_id("sign-in-again").first.click()
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_test_id("signed-out")).to_have_count(0)
+    expect(page.get_by_test_id("doc-editor")).to_contain_text("Second.")
+    page.get_by_test_id("doc-save").click()
+    expect(readers).to_contain_text("Second.", timeout=SOON_MS)
+    eva.see("signed-in-again")
+
+    while eva.api.post("plan", {"session_id": session["id"], "stage": "design", "model": "offline"}).status != 429:
+        pass
+    page.get_by_test_id("plan-submit").click()
+    expect(page.get_by_test_id("error-wait")).to_contain_text("Try again in")
+    expect(page.get_by_test_id("error-retry")).to_have_attribute("aria-disabled", "true")
+    eva.see("limit")
 
 
 def signs_out(eva: Member, server: Studio) -> None:

@@ -6,6 +6,7 @@ import * as React from 'react';
 import { CommandIds } from '../tokens';
 import { useNow, useStudio } from './context';
 import { formatCost, short } from './format';
+import { useAccess } from './permission';
 
 interface IButtonProps {
   label: string;
@@ -42,7 +43,8 @@ export function Button(props: IButtonProps): React.JSX.Element {
 
 /** What went wrong, with its cause and request id, and what to do about it. */
 export function ErrorBox(props: { error: ProblemError; onRetry?: () => void }): React.JSX.Element {
-  const { trans, access } = useStudio();
+  const { trans } = useStudio();
+  const access = useAccess();
   const { error, onRetry } = props;
   const [copied, setCopied] = React.useState(false);
   if (error.status === 401 && access.signedOut) {

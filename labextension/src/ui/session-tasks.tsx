@@ -9,7 +9,7 @@ import { CommandIds } from '../tokens';
 import { Button, Chip, Empty, ErrorBox, Hash, UsageLine } from './common';
 import { useStudio } from './context';
 import { useKeptFocus } from './focus';
-import { useMissing } from './permission';
+import { useAccess, useMissing } from './permission';
 import { ProgressLine } from './progress';
 import { taskStatusName } from './status';
 
@@ -144,6 +144,7 @@ function TaskActions({ model, task }: { model: SessionModel; task: Task }): Reac
   const [instructions, setInstructions] = React.useState('');
   const [asking, setAsking] = React.useState(false);
   const [applying, setApplying] = React.useState(false);
+  const access = useAccess();
   const missing = useMissing();
   const patch = model.patchOf(task.id);
   const step = nextStep(task, patch, model.runOf(task.id));
@@ -167,6 +168,7 @@ function TaskActions({ model, task }: { model: SessionModel; task: Task }): Reac
     }
   };
   const generates = step === 'generate' || step === 'regenerate';
+  const onlyReads = step === 'review' && patch !== null && (missing('approvePatch') !== null || access.isOwn(patch));
   const notPermitted = missing(deedOf(step));
   const blocked = applying
     ? trans.__('The run is being queued')
@@ -194,7 +196,7 @@ function TaskActions({ model, task }: { model: SessionModel; task: Task }): Reac
       {dirty && <p className="devstudio-Note">{trans.__('The requirements have unsaved changes; code is made from the saved text.')}</p>}
       <div className="devstudio-Row">
         <Button
-          kind={step === 'view-run' ? 'plain' : 'primary'}
+          kind={step === 'view-run' || onlyReads ? 'plain' : 'primary'}
           label={stepName(step, trans)}
           testid="task-primary"
           blocked={blocked}

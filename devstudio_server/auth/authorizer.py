@@ -48,7 +48,7 @@ RESOURCES: dict[str, Access] = {
     "contents": Access(read=_READ, write=Permission.SPEC_UPDATE, why="files of the own tenant"),
     "csp": Access(why="a browser's report would reach the log unmasked"),
     "devstudio": Access(read=SIGNED_IN, write=SIGNED_IN, execute=SIGNED_IN, why="each operation asks for its own"),
-    "events": Access(read=_READ, write=_READ, execute=_READ, why="events of the own tenant"),
+    "events": Access(read=_READ, write=Permission.SPEC_UPDATE, execute=_READ, why="events of the own tenant"),
     "extensions": Access(why="it installs programs on the server"),
     "kernels": Access(
         read=_READ, write=Permission.EXEC_RUN, execute=Permission.EXEC_RUN, why="kernels of the own tenant"

@@ -33,10 +33,21 @@ class TenantKernels(AsyncMappingKernelManager):
             return str(self.root_dir)
 
     async def start_kernel(self, *, kernel_id: str | None = None, **kwargs: Any) -> str:  # type: ignore[override]
-        """Start a kernel, or return ``kernel_id`` when the tenant has that one. Only the server makes up new ids."""
+        """Start a kernel, or return ``kernel_id`` when the tenant has that one. Only the server makes up new ids.
+
+        Raises `NoSuchKernel` when there is no such kernel, or none that may be started.
+        """
         known = kernel_id if kernel_id is not None and kernel_id in self else None
+        if known is None:
+            self._check_name(kwargs.get("kernel_name") or "")
         kwargs["env"] = self._environment(kwargs.get("env") or {})
         return str(await self._async_start_kernel(kernel_id=known, **kwargs))
+
+    def _check_name(self, kernel_name: str) -> None:
+        """Look first: Jupyter's own notices in the middle of the start, and logs it three times."""
+        if not kernel_name or self.kernel_spec_manager is None:
+            raise NoSuchKernel(kernel_name)
+        self.kernel_spec_manager.get_kernel_spec(kernel_name)
 
     def update_env(self, *, kernel_id: str, env: dict[str, str]) -> None:
         """Change what a running kernel's restart gets."""

@@ -67,6 +67,19 @@ class Person:
             proxy=None,
         )
 
+    def handshake(self, path: str, **headers: str) -> tuple[int, str]:
+        """Ask for a socket, and return the status (101: it opened) and where a redirect leads."""
+        address = urlsplit(self.url)
+        connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=WAIT_S)
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+        try:
+            connection.request("GET", path, headers={**self.headers, **upgrade, **key, **headers})
+            answer = connection.getresponse()
+            return answer.status, answer.headers.get("Location", "")
+        finally:
+            connection.close()
+
     def save(self, path: str, content: Any = NOTEBOOK) -> None:
         kind = "notebook" if path.endswith(".ipynb") else "file"
         model = {"type": kind, "format": "json" if kind == "notebook" else "text", "content": content}

@@ -157,8 +157,9 @@ def test_a_kernel_starts_inside_its_tenants_files(kernels: TenantKernelManager, 
 
 
 def test_a_kernel_gets_no_variable_that_is_not_named(
-    kernels: TenantKernelManager, monkeypatch: pytest.MonkeyPatch
+    kernels: TenantKernelManager, specs: IsolatingKernelSpecManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    specs.isolating_provisioners = ["local-provisioner"]
     monkeypatch.setenv("DEVSTUDIO_DATABASE_URL", "postgresql://secret")
     given: list[dict[str, str]] = []
 
@@ -168,7 +169,7 @@ def test_a_kernel_gets_no_variable_that_is_not_named(
 
     monkeypatch.setattr(kernels.tenants.of(ANA.tenant_id), "_async_start_kernel", start)
     with acting(ANA):
-        asyncio.run(kernels.start_kernel(kernel_name="x", env={"JPY_SESSION_NAME": "n", "DEVSTUDIO_KEY": "secret"}))
+        asyncio.run(kernels.start_kernel(kernel_name="plain", env={"JPY_SESSION_NAME": "n", "DEVSTUDIO_KEY": "secret"}))
     assert given[0]["JPY_SESSION_NAME"] == "n"
     assert set(given[0]) <= {"JPY_SESSION_NAME", "PATH", "LANG", "LC_ALL", "TZ"}
 

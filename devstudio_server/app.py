@@ -57,6 +57,7 @@ from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.settings import DataFolder, default_data_dir
 from devstudio_server.specs.notebook_sync import NotebookSync
 from devstudio_server.web import Ports
+from devstudio_server.web.base import RECHECK_S
 from devstudio_server.web.handlers import WebContext, document_route, routes
 from devstudio_server.web.hosts import answer_only_to
 from devstudio_server.web.idempotency import remove_expired_keys
@@ -87,6 +88,9 @@ class DevStudioApp(ExtensionApp):
     ).tag(config=True)
     redis_url = Unicode(
         help="URL of Redis, which the servers of a team share: wake-ups and rate limits. Default: $DEVSTUDIO_REDIS_URL."
+    ).tag(config=True)
+    stream_recheck_s = Float(
+        RECHECK_S, min=0.1, help="How often a stream asks whether who follows it is still signed in, in seconds."
     ).tag(config=True)
     event_retention_days = Int(30, min=1, help="How long events are kept, in days.").tag(config=True)
     audit_retention_days = Int(
@@ -372,6 +376,7 @@ class DevStudioApp(ExtensionApp):
             actor_of=actor_of_user,
             limiter=self.limiter,
             answers_kept_for=timedelta(hours=self.idempotency_hours),
+            recheck_s=self.stream_recheck_s,
         )
         know_models(model.id for model in self.ports.get(Gateway).models())
         answer_only_to(cast("ServerApp", self.serverapp).web_app, self.allowed_hosts, context)

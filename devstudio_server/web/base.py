@@ -29,6 +29,8 @@ from devstudio_server.web.problems import CONTENT_TYPE, as_app_error, problem
 from devstudio_server.web.rate_limits import RateLimiter
 
 AUTH_RESOURCE = "devstudio"
+RECHECK_S = 30.0
+"""How often a stream asks whether who follows it is still signed in, in seconds."""
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -57,6 +59,7 @@ class WebContext:
     actor_of: Callable[[Any], Actor]
     limiter: RateLimiter = field(default_factory=RateLimiter)
     answers_kept_for: timedelta = KEPT_FOR
+    recheck_s: float = RECHECK_S
 
 
 class ProblemHandler(APIHandler):

@@ -46,8 +46,6 @@ __all__ = [
 EVENT_STREAM = "text/event-stream"
 SEND_S = 30.0
 """How long a client of a stream may take nothing before it is cut off; it resumes from the last id that it has."""
-RECHECK_S = 30.0
-"""How often a stream asks whether who follows it is still signed in."""
 
 
 class OperationHandler(ProblemHandler):
@@ -216,7 +214,7 @@ class OperationHandler(ProblemHandler):
                 self.write(chunk)
                 async with asyncio.timeout(SEND_S):
                     await self.flush()
-                if time.monotonic() - checked > RECHECK_S:
+                if time.monotonic() - checked > self.context.recheck_s:
                     checked = time.monotonic()
                     if not await self.still_permitted(operation):
                         break

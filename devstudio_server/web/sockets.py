@@ -15,7 +15,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from devstudio_server.kit.errors import AppError
 from devstudio_server.kit.logging import get_logger
 from devstudio_server.web.arguments import last_event_id
-from devstudio_server.web.handlers import AUTH_RESOURCE, RECHECK_S, SEND_S, OperationHandler, WebContext, authorized
+from devstudio_server.web.handlers import AUTH_RESOURCE, SEND_S, OperationHandler, WebContext, authorized
 from devstudio_server.web.operations import Operation
 from devstudio_server.web.sse import ServerEvent
 
@@ -122,7 +122,7 @@ class OperationSocket(WebSocketHandler, OperationHandler):
     async def _watch(self) -> None:
         """Close once the credentials have expired or were revoked."""
         while True:
-            await asyncio.sleep(RECHECK_S)
+            await asyncio.sleep(self.context.recheck_s)
             try:
                 permitted = await self.still_permitted(self._served)
             except AppError:

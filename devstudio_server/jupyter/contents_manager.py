@@ -18,6 +18,8 @@ from nbformat.sign import NotebookNotary
 from tornado.web import HTTPError
 from traitlets import Bool, Instance, Unicode, default
 
+from devstudio_server.auth import Permission
+from devstudio_server.db import current_actor
 from devstudio_server.jupyter.files import TenantFilesHandler
 from devstudio_server.jupyter.tenancy import PerTenant, TenantFolders, inside
 
@@ -87,6 +89,11 @@ class TenantFiles(Contained, AsyncLargeFileManager):  # type: ignore[misc]
     @default("preferred_dir")
     def _preferred_dir_default(self) -> str:
         return ""
+
+    def is_writable(self, path: str) -> bool:
+        """Tell whether the person may write here; if not, JupyterLab shows the file as read-only and never saves it."""
+        actor = current_actor()
+        return actor is not None and actor.may(Permission.SPEC_UPDATE) and bool(super().is_writable(path))  # type: ignore[no-untyped-call]
 
     def run_pre_save_hooks(self, model: dict[str, Any], path: str, **kwargs: Any) -> None:
         """Run the hooks that were registered for every tenant."""

@@ -72,6 +72,14 @@ def test_without_an_actor_every_call_is_refused(contents: TenantContentsManager)
     assert not list(Path(contents.workspaces).glob("*"))
 
 
+def test_who_may_only_read_gets_files_that_say_so(contents: TenantContentsManager) -> None:
+    writer = Actor(ANA.tenant_id, UUID(int=13), permissions=frozenset({"spec:read", "spec:update"}))
+    do(writer, contents.save(text("hers"), "a.txt"))
+    for path in ("a.txt", ""):
+        assert do(writer, contents.get(path))["writable"] is True
+        assert do(ANA, contents.get(path))["writable"] is False
+
+
 def test_hooks_that_were_registered_once_run_for_every_tenant(contents: TenantContentsManager) -> None:
     before: list[str] = []
     after: list[str] = []

@@ -44,8 +44,10 @@ def clean_page(browser: Browser, width: int = 1600, height: int = 1000) -> Itera
     opened.set_default_timeout(30_000)
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
-    yield opened
-    context.close()
+    try:
+        yield opened
+    finally:
+        context.close()
     assert errors == []
 
 

@@ -203,6 +203,9 @@ def sees_everything_and_changes_nothing(vera: Member, company: Company, title: s
     editor.press("x")
     expect(page.get_by_test_id("doc-state")).to_contain_text("Saved")
     vera.see("session")
+    page.get_by_test_id("open-notebook").click()
+    expect(page.locator(".jp-NotebookPanel-toolbar")).to_contain_text("is read-only")
+    page.locator(".lm-TabBar-tab", has_text=title).click()
     vera.review("1")
     for button, permission in (
         ("patch-approve", "code:approve"),
@@ -272,7 +275,7 @@ def test_an_ended_sign_in_is_told_once_and_keeps_what_was_typed(company: Company
     while eva.api.post("plan", {"session_id": session["id"], "stage": "design", "model": "offline"}).status != 429:
         pass
     page.get_by_test_id("plan-submit").click()
-    expect(page.get_by_test_id("error-wait")).to_contain_text("Try again in")
+    expect(page.get_by_test_id("error-wait")).to_contain_text("left")
     expect(page.get_by_test_id("error-retry")).to_have_attribute("aria-disabled", "true")
     eva.see("limit")
 

@@ -5,7 +5,7 @@ import * as React from 'react';
 
 import { CommandIds } from '../tokens';
 import { useNow, useStudio } from './context';
-import { formatCost, short } from './format';
+import { formatCost, formatElapsed, short } from './format';
 import { useAccess } from './permission';
 
 interface IButtonProps {
@@ -97,7 +97,7 @@ function Retry({ error, onRetry }: { error: ProblemError; onRetry: () => void })
       />
       {wait > 0 && (
         <span role="timer" data-testid="error-wait">
-          {trans._n('Try again in %1 second', 'Try again in %1 seconds', wait)}
+          {trans.__('%1 left', formatElapsed(wait * 1000))}
         </span>
       )}
     </>

@@ -8,7 +8,7 @@ import { useAccess } from './permission';
 /** Who is signed in, as what, in which tenant, and the way out. One local user needs none of it. */
 export function IdentityStrip(): React.JSX.Element | null {
   const { trans, commands } = useStudio();
-  const { me, team } = useAccess();
+  const { me, team, signedOut } = useAccess();
   if (me === null || !team) {
     return null;
   }
@@ -18,7 +18,16 @@ export function IdentityStrip(): React.JSX.Element | null {
         <strong title={trans.__('User %1', me.user_id)} data-testid="identity-name">
           {me.name}
         </strong>
-        <Button label={trans.__('Sign out')} testid="sign-out" onClick={() => void commands.execute(CommandIds.signOut)} />
+        {signedOut ? (
+          <Button
+            kind="primary"
+            label={trans.__('Sign in again…')}
+            testid="sign-in-again"
+            onClick={() => void commands.execute(CommandIds.signInAgain)}
+          />
+        ) : (
+          <Button label={trans.__('Sign out')} testid="sign-out" onClick={() => void commands.execute(CommandIds.signOut)} />
+        )}
       </div>
       <div className="devstudio-Row">
         {me.roles.map(role => (

@@ -9,7 +9,7 @@ import { CommandIds, type IDevStudio } from '../tokens';
 import { Button, Chip, Empty, ErrorBox, modelName } from './common';
 import { StudioProvider, useStudio } from './context';
 import { IdentityStrip } from './identity';
-import { useMissing } from './permission';
+import { useAccess, useMissing } from './permission';
 import { documentName } from './session-documents';
 
 /** The left panel: the server's state, projects and their sessions. */
@@ -48,6 +48,7 @@ function Panel({ model }: { model: StudioModel }): React.JSX.Element {
   const { trans, commands } = useStudio();
   const [filter, setFilter] = React.useState('');
   const filterInput = React.useRef<HTMLInputElement>(null);
+  const access = useAccess();
   const missing = useMissing();
   const newProject = (): void => void commands.execute(CommandIds.newProject);
   return (
@@ -86,7 +87,7 @@ function Panel({ model }: { model: StudioModel }): React.JSX.Element {
       </div>
       <IdentityStrip />
       <HealthStrip model={model} />
-      {model.error !== null && <ErrorBox error={model.error} onRetry={() => void model.refresh()} />}
+      {model.error !== null && !access.signedOut && <ErrorBox error={model.error} onRetry={() => void model.refresh()} />}
       {model.projects.length > 0 && (
         <input
           ref={filterInput}

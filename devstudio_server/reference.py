@@ -9,8 +9,11 @@ from pathlib import Path
 from traitlets import HasTraits, TraitType
 
 from devstudio_server.app import DevStudioApp
+from devstudio_server.auth.authorizer import resources_table
 from devstudio_server.auth.identity import TeamIdentityProvider
 from devstudio_server.auth.permissions import ROLE_PERMISSIONS, Permission, Role
+from devstudio_server.jupyter.kernels import TenantKernelManager
+from devstudio_server.jupyter.kernelspecs import IsolatingKernelSpecManager
 
 _HEAD = ["| Trait | Type | Default | What it does |", "|---|---|---|---|"]
 
@@ -37,8 +40,10 @@ DOCUMENTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/configuration.md": {
         "traits": traits_table,
         "identity-traits": lambda: traits_table(TeamIdentityProvider),
+        "kernelspec-traits": lambda: traits_table(IsolatingKernelSpecManager),
+        "kernel-traits": lambda: traits_table(TenantKernelManager),
     },
-    "docs/security.md": {"permissions": permissions_table},
+    "docs/security.md": {"permissions": permissions_table, "jupyter-resources": resources_table},
 }
 """What is written where: into each document, between ``<!-- name:begin -->`` and ``<!-- name:end -->``."""
 

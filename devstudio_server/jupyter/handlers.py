@@ -6,13 +6,11 @@ import json
 from http.client import responses
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from jupyter_server._tz import isoformat
 from jupyter_server.base.handlers import APIHandler, PrometheusMetricsHandler
 from jupyter_server.nbconvert.handlers import NbconvertFileHandler, NbconvertPostHandler
 from jupyter_server.services.api.handlers import APIStatusHandler
-from jupyter_server.services.events.handlers import SubscribeWebsocket
 from jupyter_server.services.kernels.handlers import KernelActionHandler
 from jupyter_server.services.kernelspecs.handlers import MainKernelSpecHandler, kernelspec_model
 from jupyter_server.services.nbconvert.handlers import NbconvertRootHandler
@@ -24,7 +22,6 @@ from nbconvert.exporters import get_exporter
 from tornado import web
 
 from devstudio_server.auth.surface import refusal
-from devstudio_server.db import current_actor
 from devstudio_server.jupyter.contents_manager import TenantContentsManager
 from devstudio_server.jupyter.tenancy import acting_person
 from devstudio_server.web.base import authorized
@@ -71,27 +68,6 @@ class TenantStatusHandler(APIStatusHandler):
             "connections": sum(kernel["connections"] for kernel in kernels),
         }
         self.finish(json.dumps(model, sort_keys=True))
-
-
-class TenantSubscribeWebsocket(SubscribeWebsocket):
-    """`/api/events/subscribe` with the events of the subscriber's tenant.
-
-    A listener runs in the context of whatever emitted the event, so the actor there is who the event belongs to. What
-    happens without an actor belongs to the server and reaches nobody.
-    """
-
-    subscriber: UUID | None = None
-
-    def open(self) -> None:
-        """Begin to listen for the tenant."""
-        self.subscriber = acting_person().tenant_id
-        super().open()
-
-    async def event_listener(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        """Pass an event on to the subscriber whose tenant it belongs to."""
-        emitter = current_actor()
-        if emitter is not None and emitter.tenant_id == self.subscriber:
-            await super().event_listener(logger, schema_id, data)
 
 
 class TenantKernelActionHandler(KernelActionHandler):

@@ -75,7 +75,8 @@ class TenantKernelManager(AsyncMappingKernelManager):
     passed_variables = List(
         Unicode(),
         ["PATH", "LANG", "LC_ALL", "TZ"],
-        help="Names of the server's environment variables that kernels get. All others are kept from them.",
+        help="Names of the server's environment variables that kernels get; all others are kept from them. "
+        "Default: `PATH`, `LANG`, `LC_ALL`, `TZ`.",
     ).tag(config=True)
 
     def __init__(self, **kwargs: Any) -> None:

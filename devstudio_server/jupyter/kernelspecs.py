@@ -15,7 +15,9 @@ class IsolatingKernelSpecManager(KernelSpecManager):
     """Lists and hands out only kernelspecs whose provisioner isolates the kernel; the others do not exist."""
 
     isolating_provisioners = List(
-        Unicode(), ["devstudio-sandbox"], help="Names of the kernel provisioners that contain what a kernel runs."
+        Unicode(),
+        ["devstudio-sandbox"],
+        help="Names of the kernel provisioners that contain what a kernel runs. Default: `devstudio-sandbox`.",
     ).tag(config=True)
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:

@@ -10,7 +10,7 @@ from tornado.routing import ReversibleRuleRouter
 from tornado.web import Application, RequestHandler, _ApplicationRouter, _HandlerDelegate
 
 from devstudio_server.auth.surface import class_name, is_known
-from devstudio_server.jupyter import handlers
+from devstudio_server.jupyter import handlers, sockets
 
 _JUPYTER = "jupyter_server"
 MENDED: dict[str, type[RequestHandler]] = {
@@ -24,8 +24,9 @@ REPLACED: dict[str, type[RequestHandler]] = MENDED | {
     f"{_JUPYTER}.nbconvert.handlers.NbconvertFileHandler": handlers.SafeNbconvertFileHandler,
     f"{_JUPYTER}.nbconvert.handlers.NbconvertPostHandler": handlers.SafeNbconvertPostHandler,
     f"{_JUPYTER}.services.api.handlers.APIStatusHandler": handlers.TenantStatusHandler,
-    f"{_JUPYTER}.services.events.handlers.SubscribeWebsocket": handlers.TenantSubscribeWebsocket,
+    f"{_JUPYTER}.services.events.handlers.SubscribeWebsocket": sockets.TenantSubscribeWebsocket,
     f"{_JUPYTER}.services.kernels.handlers.KernelActionHandler": handlers.TenantKernelActionHandler,
+    f"{_JUPYTER}.services.kernels.websocket.KernelWebsocketHandler": sockets.TenantKernelWebsocket,
     f"{_JUPYTER}.services.kernelspecs.handlers.MainKernelSpecHandler": handlers.TenantKernelSpecsHandler,
     f"{_JUPYTER}.services.nbconvert.handlers.NbconvertRootHandler": handlers.SafeNbconvertRootHandler,
     "jupyterlab_server.settings_handler.SettingsHandler": handlers.PersonSettingsHandler,

@@ -12,14 +12,18 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection
 
 from support.jupyter_people import NOTEBOOK, Person
 from support.studio import Studio
 from support.team import Team
 
 CANARY = "canary-of-tenant-a-51c7"
-LOCAL_KERNELS = ("--IsolatingKernelSpecManager.isolating_provisioners=local-provisioner",)
+ARGUMENTS = (
+    "--IsolatingKernelSpecManager.isolating_provisioners=local-provisioner",
+    "--ServerApp.tornado_settings={'devstudio_recheck_s': 0.5}",
+)
 SETTING = "@jupyterlab/apputils-extension:themes"
 
 
@@ -48,7 +52,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("tenants")
     team = Team(folder / "team")
-    with team.studio(folder / "data", arguments=LOCAL_KERNELS) as studio:
+    with team.studio(folder / "data", arguments=ARGUMENTS) as studio:
         first, second = uuid4(), uuid4()
         ana = Person(studio.url, team.token(first), first)
         bob = Person(studio.url, team.token(second, user="bob"), second)
@@ -265,6 +269,27 @@ def test_events_reach_only_the_tenant_that_they_happened_in(world: World) -> Non
             pass
         first = json.loads(his.recv(timeout=30))
         assert first["path"] == "his.txt", "what Ana did before must not have come"
+
+
+def until_closed(socket: ClientConnection) -> None:
+    while True:
+        socket.recv(timeout=30)
+
+
+def test_sockets_close_when_the_sign_in_of_their_person_ends(world: World) -> None:
+    leaving = world.another(world.ana, "leah")
+    with (
+        leaving.socket(f"/api/kernels/{world.kernel}/channels") as kernel,
+        leaving.socket("/api/events/subscribe") as events,
+    ):
+        assert leaving.send("POST", "/api/v1/auth/sign-out").status_code in {200, 204}
+        for socket in (kernel, events):
+            with pytest.raises(ConnectionClosed) as closed:
+                until_closed(socket)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1008
+    assert leaving.get("/api/kernels").status_code == 403
+    assert world.ana.run(world.kernel, "print('still here')") == "still here\n"
 
 
 def test_trust_in_a_notebook_ends_at_the_tenant(world: World) -> None:

@@ -93,6 +93,18 @@ class Postgres:
             self.process.send_signal(how)
             self.process.wait(30)
 
+    def start_again(self) -> None:
+        """Start the cluster after a crash: backends of a killed postmaster need a moment to notice, and to end."""
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                self.start()
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
     def url(self, database: str, role: str) -> str:
         """Return the URL of a database for ``role``."""
         return f"postgresql://{role}:{PASSWORD}@127.0.0.1:{self.port}/{database}"

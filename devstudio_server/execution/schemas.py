@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from devstudio_server.web.schemas import ListQuery, Shape
 
@@ -86,6 +86,8 @@ class RunQuery(ListQuery):
 
 class LogQuery(Shape):
     """From which byte to read."""
+
+    model_config = ConfigDict(extra="forbid")
 
     offset: int = Field(0, ge=0, description="Byte offset; take `next_offset` of the answer before.")
     limit: int = Field(262_144, ge=1, le=1_048_576, description="Bytes at most.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from devstudio_sandbox import Backend, SandboxUnavailable
 from devstudio_sandbox.process_backend import ProcessBackend
 from devstudio_server.admin import health
+from devstudio_server.admin.errors import NotReady
 from devstudio_server.admin.health import HealthService
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
 from devstudio_server.db import Units, create_engine
@@ -89,3 +91,48 @@ def test_no_key_is_in_the_answer(make: Make) -> None:
     gateway.close()
     assert "canary" not in text
     assert "some-model" in text
+
+
+def test_a_check_that_hangs_is_told_in_time_and_not_started_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, asked = Event(), []
+
+    def hang() -> Backend:
+        asked.append(1)
+        go_on.wait(30)
+        return ProcessBackend()
+
+    monkeypatch.setattr(health, "CHECK_S", 0.1)
+    monkeypatch.setattr(health, "CACHE_S", 0.0)
+    service = make(backend=hang)
+    try:
+        for _ in range(3):
+            found = service.check()
+            assert found.checks["docker"].ok is False
+            assert "no answer within" in found.checks["docker"].detail
+            assert found.checks["database"].ok
+        assert len(asked) == 1
+    finally:
+        go_on.set()
+        service.close()
+
+
+def test_an_answer_is_given_again_for_a_moment(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = make()
+    first = service.check()
+    assert service.check() is first
+    monkeypatch.setattr(health, "CACHE_S", 0.0)
+    assert service.check() is not first
+
+
+def test_a_missing_sandbox_keeps_nobody_from_being_ready(make: Make) -> None:
+    assert make(backend=no_backend).ready().status == "unhealthy"
+
+
+def test_a_full_disk_is_not_ready_and_alive(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "MIN_FREE_BYTES", 2**60)
+    service = make()
+    with pytest.raises(NotReady) as refused:
+        service.ready()
+    assert "storage" in refused.value.detail
+    assert list(refused.value.extra["checks"]) == ["storage"]
+    assert service.alive().status == "alive"

@@ -14,7 +14,7 @@ from devstudio_server.auth import local_actor
 from devstudio_server.db import Units
 from devstudio_server.kit.errors import Conflict
 from devstudio_server.operations import all_operations
-from devstudio_server.web import Call, ListQuery, Operations, Payload, Ports, Shape
+from devstudio_server.web import Call, Limit, ListQuery, Operation, Operations, Payload, Ports, Shape
 from devstudio_server.web.handlers import NotFoundHandler, OperationHandler, WebContext, routes
 from devstudio_server.web.sse import ServerEvent
 
@@ -115,3 +115,16 @@ def test_a_stream_is_kept_with_its_operation() -> None:
 
     (operation,) = operations
     assert (operation.stream, operation.outside, operation.status, operation.response) == (follow, True, 202, None)
+
+
+@pytest.mark.parametrize("operation", all_operations(), ids=lambda operation: operation.id)
+def test_a_name_that_nothing_takes_is_refused_everywhere(operation: Operation) -> None:
+    for model in (operation.query, operation.body):
+        assert model is None or model.model_config.get("extra") == "forbid", model
+
+
+def test_every_write_has_its_limit_and_only_secrets_are_never_kept() -> None:
+    for operation in all_operations():
+        assert operation.access is (Limit.READ if operation.method == "GET" else Limit.WRITE)
+        assert operation.takes_key is (operation.method == "POST" and not operation.secret_answer)
+    assert {operation.id for operation in all_operations() if operation.secret_answer} == {"create_launch_code"}

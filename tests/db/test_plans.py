@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from pydantic import BaseModel
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 import devstudio_server
@@ -27,7 +27,7 @@ from devstudio_server.kit.clock import now
 from devstudio_server.kit.ids import new_id
 from devstudio_server.kit.pagination import PageRequest
 from support.databases import Databases, unrestricted
-from support.rows import value_of
+from support.rows import add_rows, value_of
 
 SHARES = (10_000, *[1_000] * 10)
 """Rows of each tenant in every table: 20,000 together; on SQLite, which plans by fewer, a tenth of it."""
@@ -77,25 +77,11 @@ def fill_with_many(engine: Engine) -> list[Actor]:
         ids: dict[str, list[UUID]] = {}
         for table in all_tables().sorted_tables:
             sizes = zip(tenants, shares, strict=True)
-            add(connection, table, [row for tenant, rows in sizes for row in rows_of(table, tenant, rows, ids)])
+            add_rows(connection, table, [row for tenant, rows in sizes for row in rows_of(table, tenant, rows, ids)])
     with everything.begin() as connection:
         connection.exec_driver_sql("ANALYZE")
     everything.dispose()
     return [Actor(tenant, tenant) for tenant in tenants]
-
-
-def add(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Insert rows the fastest way that the database has."""
-    if connection.dialect.name == "sqlite":
-        connection.execute(table.insert(), rows)
-        return
-    names = list(rows[0])
-    cursor = connection.connection.cursor()
-    with cursor.copy(
-        f"COPY {table.name} ({', '.join(map(connection.dialect.identifier_preparer.quote, names))}) FROM STDIN"
-    ) as copy:
-        for row in rows:
-            copy.write_row([json.dumps(value) if isinstance(value, (dict, list)) else value for value in row.values()])
 
 
 def rows_of(table: sa.Table, tenant: UUID, count: int, ids: dict[str, list[UUID]]) -> Iterator[dict[str, Any]]:

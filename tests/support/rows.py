@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -57,6 +58,18 @@ def value_of(column: sa.Column[Any], tenant_id: UUID, ids: dict[str, UUID]) -> A
     kinds: tuple[tuple[type, Any], ...] = ((sa.Boolean, True), (sa.Integer, 1), (sa.Numeric, 1), (sa.JSON, {}))
     found = next((value for kind, value in kinds if isinstance(column.type, kind)), None)
     return datetime.now(UTC) if found is None else found
+
+
+def add_rows(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert many rows, all with the same columns, the fastest way that the database has."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(table.insert(), list(rows))
+        return
+    names = ", ".join(map(connection.dialect.identifier_preparer.quote, rows[0]))
+    cursor = connection.connection.cursor()
+    with cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:  # type: ignore[attr-defined]
+        for row in rows:
+            copy.write_row([json.dumps(value) if isinstance(value, (dict, list)) else value for value in row.values()])
 
 
 def digests(everything: Engine, tenant_id: UUID | None = None, without: Iterable[str] = ()) -> dict[str, str]:

@@ -80,7 +80,7 @@ class Tenant:
             reviewer.post(f"code/patches/{applied}/approve", {"digest": digest}).expect(200)
             run = api.post("code/apply", {"patch_id": applied}).expect(202)["run_id"]
             api.wait_for_run(run)
-            key = f"key-{self.canary}"
+            key = f"key-{uuid4().hex}"
             admin.put(f"kv/global/{key}", {"value_json": {"secret": self.canary}}).expect(200)
             admin.post("auth/launch-codes", {}).expect(201)
             again = {"headers": {"Idempotency-Key": key}, "json": {"name": f"Other {self.canary}"}}

@@ -66,19 +66,21 @@ test('an expired sign-in is found out once, and is over when someone signs in ag
   server.on('GET me', () => problem(401, 'Not signed in', 'Sign in.'));
   access.answered(401);
   access.answered(401);
-  await expect.poll(() => access.signedOut).toBe(true);
+  expect(access.asking).toBe(true);
+  await expect.poll(() => access.signedOut && !access.asking).toBe(true);
   access.answered(401);
   expect([server.count('GET me'), told]).toEqual([2, 1]);
   server.on('GET me', () => json(EVA));
-  expect(await access.load()).toBe(false);
-  expect(access.signedOut).toBe(false);
+  access.answered(200); // another tab signed in
+  await expect.poll(() => access.signedOut).toBe(false);
+  expect(access.replaced).toBe(false);
 });
 
 test('somebody else who signs in in the same browser is noticed', async () => {
   const [access, server] = await signedIn();
   server.on('GET me', () => json({ ...EVA, user_id: 'otto', tenant_id: 'tenant-2' }));
-  expect(await access.load()).toBe(true);
-  expect(await access.load()).toBe(false);
+  access.answered(404);
+  await expect.poll(() => access.replaced).toBe(true);
 });
 
 test('a refusal reads the roles anew; alone, Jupyter says what is wrong', async () => {
@@ -94,6 +96,17 @@ test('a refusal reads the roles anew; alone, Jupyter says what is wrong', async 
 test('a server that is down for a moment signs nobody out', async () => {
   const [access, server] = await signedIn();
   server.on('GET me', () => problem(503, 'Temporarily unavailable', 'restarting'));
-  expect(await access.load()).toBe(false);
+  await access.load();
   expect([access.signedOut, access.me?.name]).toEqual([false, 'Eva']);
+});
+
+test('what could not be asked at the start is asked once the server answers', async () => {
+  const server = new MemoryServer().on('GET me', () => problem(503, 'Temporarily unavailable', 'starting'));
+  const access = new Access(server.client);
+  access.answered(200); // nobody asked yet
+  await access.ready;
+  server.on('GET me', () => json(EVA));
+  access.answered(200);
+  await expect.poll(() => access.team).toBe(true);
+  expect(server.count('GET me')).toBe(2);
 });

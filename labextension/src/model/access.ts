@@ -23,6 +23,8 @@ export class Access extends Model {
   me: Me | null = null;
   /** Whether the sign-in of a team's member has ended, while the page is still open. */
   signedOut = false;
+  /** Whether somebody else signed in in this browser, so that the page shows another person's state. */
+  replaced = false;
   error: ProblemError | null = null;
 
   constructor(private readonly client: DevStudioClient) {
@@ -31,8 +33,13 @@ export class Access extends Model {
 
   /** Settles when who is signed in was asked for the first time, whatever came of it. */
   get ready(): Promise<void> {
-    this.first ??= this.load().then(() => undefined);
+    this.first ??= this.load();
     return this.first;
+  }
+
+  /** Whether the answer is on its way. */
+  get asking(): boolean {
+    return this.loading !== null;
   }
 
   /** Whether several people work on this server, each with roles of their own. */
@@ -40,17 +47,26 @@ export class Access extends Model {
     return this.me?.mode === 'team';
   }
 
-  /** Ask who is signed in. Returns whether that is somebody else than before, so that the page shows another's state. */
-  async load(): Promise<boolean> {
+  /** Ask who is signed in. */
+  async load(): Promise<void> {
     this.loading ??= this.ask().finally(() => {
       this.loading = null;
+      this.emitChange();
     });
     return this.loading;
   }
 
-  /** Tell how a request was answered: a refusal may mean that the sign-in or the roles are no longer what they were. */
+  /**
+   * Tell how a request was answered. A refusal may mean that the sign-in, the roles or the person are no longer what they
+   * were, and an answer that the person is back.
+   */
   answered(status: number): void {
-    if ((status === 401 || status === 403) && this.team && !this.signedOut && this.loading === null) {
+    if (this.first === null || this.asking) {
+      return;
+    }
+    const refused = this.team && !this.signedOut && [401, 403, 404].includes(status);
+    const back = (this.signedOut || this.me === null) && status < 400;
+    if (refused || back) {
       void this.load();
     }
   }
@@ -71,20 +87,19 @@ export class Access extends Model {
     return this.team ? (this.me?.user_id ?? '') : '';
   }
 
-  private async ask(): Promise<boolean> {
+  private async ask(): Promise<void> {
     const before = this.me;
     try {
       this.me = await this.client.me();
+      this.replaced ||= before !== null && (before.user_id !== this.me.user_id || before.tenant_id !== this.me.tenant_id);
       this.signedOut = false;
       this.error = null;
     } catch (error) {
       this.error = asProblem(error);
       this.signedOut ||= this.team && this.error.status === 401;
     }
-    this.emitChange();
-    return before !== null && (before.user_id !== this.me?.user_id || before.tenant_id !== this.me.tenant_id);
   }
 
   private first: Promise<void> | null = null;
-  private loading: Promise<boolean> | null = null;
+  private loading: Promise<void> | null = null;
 }

@@ -6,7 +6,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { asProblem } from '@renum/devstudio-api-client';
 
-import type { Access, Deed } from '../model/access';
+import type { Deed } from '../model/access';
 import { patchIcon, projectIcon, runIcon, sessionIcon } from '../icons';
 import { CommandIds, IDevStudio } from '../tokens';
 import { askNewProject, askNewSession } from '../ui/dialogs';
@@ -97,19 +97,22 @@ function permitted(studio: IDevStudio, deed: Deed | null, options: Options): Opt
         Notification.warning(reason, { autoClose: 5000 }); // launcher cards do not look whether they are enabled
         return null;
       }
-      return attempt(access, () => options.execute(args));
+      return attempt(studio, () => options.execute(args));
     }
   };
 }
 
 /** Run a command; what goes wrong outside a view is told by a notification. */
-async function attempt(access: Access, work: () => unknown): Promise<unknown> {
+async function attempt({ access, commands: all }: IDevStudio, work: () => unknown): Promise<unknown> {
   try {
     return await work();
   } catch (error) {
     const { title, detail, requestId, status } = asProblem(error);
     if (status === 401 && access.team) {
-      return null; // the dialog says it, once
+      if (access.signedOut) {
+        await all.execute(CommandIds.signInAgain);
+      }
+      return null; // the dialog says it
     }
     const cause = status === 0 ? detail : `${title}: ${detail}`;
     Notification.error(requestId === '' ? cause : `${cause} (${requestId})`, { autoClose: false });

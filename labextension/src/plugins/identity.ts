@@ -1,5 +1,6 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Dialog, ICommandPalette, showDialog } from '@jupyterlab/apputils';
+import { Dialog, ICommandPalette } from '@jupyterlab/apputils';
+import type { CommandRegistry } from '@lumino/commands';
 
 import { CommandIds, IDevStudio } from '../tokens';
 
@@ -17,7 +18,7 @@ export const identity: JupyterFrontEndPlugin<void> = {
   optional: [ICommandPalette],
   activate: (app, studio: IDevStudio, palette: ICommandPalette | null) => {
     const { access, client, trans } = studio;
-    let telling = false;
+    const notice = new SignedOutNotice(studio);
     app.commands.addCommand(CommandIds.signOut, {
       label: trans.__('Sign Out'),
       isVisible: () => access.team,
@@ -33,63 +34,83 @@ export const identity: JupyterFrontEndPlugin<void> = {
       isVisible: () => access.signedOut,
       isEnabled: () => access.signedOut,
       execute: async () => {
-        if (telling) {
-          return;
-        }
-        telling = true;
-        await tellSignedOut(studio).finally(() => {
-          telling = false;
-        });
+        await access.load();
+        notice.show(true);
       }
     });
-    let told = false;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    access.stateChanged.connect(() => {
-      app.commands.notifyCommandChanged();
-      clearTimeout(timer);
-      if (access.team && !access.signedOut && access.me?.expires_at != null) {
-        const left = Date.parse(access.me.expires_at) - Date.now();
-        timer = setTimeout(() => void access.load(), Math.min(Math.max(left, 0) + AFTER_END_MS, MAX_TIMER_MS));
+    const look = (): void => {
+      if (document.visibilityState === 'visible' && (access.team || access.me === null)) {
+        void access.load();
       }
-      if (access.signedOut && !told) {
-        void app.commands.execute(CommandIds.signInAgain);
-      }
-      told = access.signedOut;
-    });
-    document.addEventListener('visibilitychange', () => {
-      if (document.visibilityState === 'visible' && access.team) {
-        void meet(studio);
-      }
-    });
+    };
+    document.addEventListener('visibilitychange', look);
+    window.addEventListener('focus', look);
+    watch(app.commands, studio, notice);
   }
 };
 
-/** Look who is signed in now; the page of one person is never shown on to another. */
-async function meet(studio: IDevStudio): Promise<void> {
-  const before = studio.access.signedOut;
-  if (await studio.access.load()) {
-    window.location.reload();
-  } else if (before && !studio.access.signedOut) {
-    studio.changes.emit({ kind: 'all' });
-  }
+/** Follow who is signed in: tell the end of a sign-in, read everything anew when it is back, show nobody another's page. */
+function watch(commands: CommandRegistry, { access, changes }: IDevStudio, notice: SignedOutNotice): void {
+  let wasOut = false;
+  let leaving = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  access.stateChanged.connect(() => {
+    commands.notifyCommandChanged();
+    if (access.replaced) {
+      if (!leaving) {
+        leaving = true;
+        window.location.reload();
+      }
+      return;
+    }
+    if (access.signedOut !== wasOut) {
+      wasOut = access.signedOut;
+      if (wasOut) {
+        notice.show();
+      } else {
+        notice.hide();
+        changes.emit({ kind: 'all' });
+      }
+    }
+    clearTimeout(timer);
+    if (access.team && !access.signedOut && access.me?.expires_at != null) {
+      const left = Date.parse(access.me.expires_at) - Date.now();
+      timer = setTimeout(() => void access.load(), Math.min(Math.max(left, 0) + AFTER_END_MS, MAX_TIMER_MS));
+    }
+  });
 }
 
-/** Say that the sign-in has ended until it is renewed, or the person has read it. */
-async function tellSignedOut(studio: IDevStudio): Promise<void> {
-  const { access, trans } = studio;
-  let again = false;
-  while (access.signedOut) {
-    const { button } = await showDialog({
-      title: again ? trans.__('You are still signed out') : trans.__('You were signed out'),
+/** The one dialog that says that the sign-in has ended. */
+class SignedOutNotice {
+  constructor(private readonly studio: IDevStudio) {}
+
+  /** Show it, unless it is there or the person is signed in; `still` after they tried. */
+  show(still = false): void {
+    if (this.dialog === null && this.studio.access.signedOut) {
+      void this.ask(still);
+    }
+  }
+
+  hide(): void {
+    this.dialog?.reject();
+  }
+
+  private async ask(still: boolean): Promise<void> {
+    const { access, trans } = this.studio;
+    this.dialog = new Dialog({
+      title: still ? trans.__('You are still signed out') : trans.__('You were signed out'),
       body: trans.__(
         'Your sign-in has ended. What you typed is kept in this browser. Open DevStudio again from where you came, in another tab, then choose Try again here.'
       ),
       buttons: [Dialog.cancelButton({ label: trans.__('Close') }), Dialog.okButton({ label: trans.__('Try again') })]
     });
-    if (!button.accept) {
-      return;
+    const { button } = await this.dialog.launch();
+    this.dialog = null;
+    if (button.accept) {
+      await access.load();
+      this.show(true);
     }
-    await meet(studio);
-    again = true;
   }
+
+  private dialog: Dialog<unknown> | null = null;
 }

@@ -47,8 +47,8 @@ export function ErrorBox(props: { error: ProblemError; onRetry?: () => void }): 
   const access = useAccess();
   const { error, onRetry } = props;
   const [copied, setCopied] = React.useState(false);
-  if (error.status === 401 && access.signedOut) {
-    return <SignedOut />;
+  if (error.status === 401 && access.team) {
+    return access.asking ? <Spinner /> : <SignInNote {...props} />;
   }
   const [title, detail] = wordsOf(error, trans);
   const others = error.errors.map(({ loc, msg }) => `${loc.join('.')}: ${msg}`);
@@ -104,17 +104,26 @@ function Retry({ error, onRetry }: { error: ProblemError; onRetry: () => void })
   );
 }
 
-/** Stands where an error of each view would be while the person is signed out; the dialog has the words. */
-function SignedOut(): React.JSX.Element {
+/** Stands where each view would show the same error while the person is signed out, and until they try again. */
+function SignInNote({ onRetry }: { onRetry?: () => void }): React.JSX.Element {
   const { trans, commands } = useStudio();
+  const { signedOut } = useAccess();
   return (
-    <div className="devstudio-Note devstudio-Row" data-testid="signed-out">
-      <span>{trans.__('You are signed out.')}</span>
-      <Button
-        label={trans.__('Sign in again…')}
-        testid="sign-in-again"
-        onClick={() => void commands.execute(CommandIds.signInAgain)}
-      />
+    <div className="devstudio-Note devstudio-Row" data-testid={signedOut ? 'signed-out' : 'signed-in-again'}>
+      <span>
+        {signedOut
+          ? trans.__('You are signed out. Open DevStudio again in another tab.')
+          : trans.__('You are signed in again.')}
+      </span>
+      {signedOut ? (
+        <Button
+          label={trans.__('Try again')}
+          testid="sign-in-again"
+          onClick={() => void commands.execute(CommandIds.signInAgain)}
+        />
+      ) : (
+        onRetry !== undefined && <Button label={trans.__('Retry')} testid="error-retry" onClick={onRetry} />
+      )}
     </div>
   );
 }

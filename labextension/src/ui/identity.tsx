@@ -21,7 +21,7 @@ export function IdentityStrip(): React.JSX.Element | null {
         {signedOut ? (
           <Button
             kind="primary"
-            label={trans.__('Sign in again…')}
+            label={trans.__('Try again')}
             testid="sign-in-again"
             onClick={() => void commands.execute(CommandIds.signInAgain)}
           />
@@ -30,6 +30,7 @@ export function IdentityStrip(): React.JSX.Element | null {
         )}
       </div>
       <div className="devstudio-Row">
+        {signedOut && <Chip tone="warn">{trans.__('signed out')}</Chip>}
         {me.roles.map(role => (
           <Chip key={role} tone="neutral" testid="identity-role" status={role} title={trans.__('Role')}>
             {role.replaceAll('_', ' ')}

@@ -67,7 +67,6 @@ ROUTES: dict[str, str] = {
     f"{_JUPYTER}.services.kernels.handlers.KernelHandler": "kernels",
     f"{_JUPYTER}.services.kernels.handlers.MainKernelHandler": "kernels",
     f"{_JUPYTER}.services.kernelspecs.handlers.KernelSpecHandler": "kernelspecs",
-    f"{_JUPYTER}.services.kernelspecs.handlers.MainKernelSpecHandler": "kernelspecs",
     f"{_JUPYTER}.services.security.handlers.CSPReportHandler": "csp",
     f"{_JUPYTER}.services.sessions.handlers.SessionHandler": "sessions",
     f"{_JUPYTER}.services.sessions.handlers.SessionRootHandler": "sessions",

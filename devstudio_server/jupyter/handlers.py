@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from http.client import responses
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from devstudio_server.jupyter.contents_manager import TenantContentsManager
 from devstudio_server.jupyter.tenancy import acting_person
 from devstudio_server.web.base import authorized
 
+_SCHEMA_NAME = re.compile(r"(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*:[A-Za-z0-9_-][A-Za-z0-9._-]*")
+"""A package's name as npm takes it, and the name of one of its plugins."""
+_BUNDLES = re.compile(r"[\w@/.*|^$-]{0,200}")
 _SANITIZER = "@jupyterlab/apputils-extension:sanitizer"
 NBCONVERT_FORMATS = ("html", "markdown", "notebook", "python")
 
@@ -101,6 +105,12 @@ class TenantKernelSpecsHandler(MainKernelSpecHandler):
 class AnsweringLicensesHandler(LicensesHandler):
     """Licenses of JupyterLab. Its own handler never ends a refused request, so anybody could hold connections open."""
 
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Refuse a pattern that could run for ever."""
+        await super().prepare()
+        if not _BUNDLES.fullmatch(self.get_query_argument("bundles", "")):
+            raise web.HTTPError(400, "bundles takes names of packages, with * and |.")
+
     def write_error(self, status_code: int, **_: Any) -> None:
         """Answer with the status."""
         self.set_status(status_code)
@@ -125,6 +135,13 @@ class StudioSettingsHandler(SettingsHandler):
         super().initialize(name, **options)
         given = self.overrides.get(_SANITIZER, {})
         self.overrides = {**self.overrides, _SANITIZER: {**given, "allowCommandLinker": False}}
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Refuse a name that is none: JupyterLab makes a path of it, and would read any JSON file of the server."""
+        await super().prepare()
+        name = self.path_kwargs.get("schema_name") or ""
+        if name and not _SCHEMA_NAME.fullmatch(name):
+            raise web.HTTPError(404, f"Schema not found: {name[:200]}")
 
 
 class PersonSettingsHandler(StudioSettingsHandler):

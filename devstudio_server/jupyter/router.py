@@ -97,7 +97,13 @@ def scope_by_tenant(application: Application) -> None:
 
 def team_page(handler: Any, page: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - Jupyter gives both
     """Tell JupyterLab's page what team mode does not offer, and no folder of the server."""
-    off = {"@jupyterlab/extensionmanager-extension", "@jupyterlab/terminal-extension", "@jupyterlab/lsp-extension"}
+    off = {
+        "@jupyterlab/extensionmanager-extension",
+        "@jupyterlab/fileeditor-extension:language-server",
+        "@jupyterlab/lsp-extension",
+        "@jupyterlab/notebook-extension:language-server",
+        "@jupyterlab/terminal-extension",
+    }
     folders = {name: "" for name in page if name.endswith("Dir") or name == "serverRoot"}
     return (
         page

@@ -78,6 +78,9 @@ def test_a_cookie_of_the_local_mode_opens_no_socket_for_another_origin(
     with Studio(tmp_path_factory.mktemp("local") / "data") as studio:
         with httpx.Client(base_url=studio.url, trust_env=False) as browser:
             assert browser.get(f"/lab?token={TOKEN}").status_code == 200
+            sanitizer = browser.get("/lab/api/settings/@jupyterlab/apputils-extension:sanitizer").json()
+            assert sanitizer["schema"]["properties"]["allowCommandLinker"]["default"] is False
+            assert browser.get("/lab/api/settings/..%2f..%2fetc:x").status_code == 404
             cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
         page = Person(studio.url)
         assert page.handshake("/api/events/subscribe", Cookie=cookie, Origin=studio.url)[0] == 101

@@ -252,6 +252,30 @@ def test_layouts_and_settings_are_a_persons_own(world: World) -> None:
     assert own.get("/api/config/canary").json() == {"canary": CANARY}
 
 
+def test_the_name_of_a_setting_is_no_path(world: World) -> None:
+    world.ana.save("package.json", json.dumps({"type": "object", "properties": {}, "title": CANARY}))
+    theirs = world.files(world.ana)
+    ups = "../" * 20
+    names = [f"{ups.rstrip('/')}{theirs}:package", f"{theirs}:package", f"{theirs}/package", f"x/{ups}{theirs}:package"]
+    names += [
+        f"@jupyterlab/{ups}{theirs}:package",
+        f"@jupyterlab/apputils-extension:{ups}{theirs}/package",
+        "..:..",
+        ":",
+    ]
+    for name in names:
+        for written in (name, name.replace("/", "%2f"), name.replace(".", "%2e")):
+            for method, body in (("GET", None), ("PUT", {"raw": "{}"})):
+                status, text = world.bob.raw(method, f"/lab/api/settings/{written}", body)
+                assert status in {301, 302, 404}, (method, written, status)
+                assert CANARY not in text
+    assert not list(theirs.glob("*.jupyterlab-settings"))
+    known = [setting["id"] for setting in world.bob.get("/lab/api/settings?ids_only=true").json()["settings"]]
+    assert len(known) > 30
+    for name in known:
+        assert world.bob.get(f"/lab/api/settings/{name}").status_code == 200, name
+
+
 def test_events_reach_only_the_tenant_that_they_happened_in(world: World) -> None:
     with (
         world.ana.socket("/api/events/subscribe") as hers,

@@ -4,7 +4,9 @@ Every setting of DevStudio is a trait of `DevStudioApp`; docs/configuration.md l
 """
 
 import os
+import sys
 
+from devstudio_server.auth.errors import SettingsError
 from devstudio_server.auth.identity import LOCAL_TENANT_ID, LocalIdentityProvider, TeamIdentityProvider, auth_mode
 from devstudio_server.jupyter.configuration import configure_team
 from devstudio_server.settings import DataFolder, default_data_dir
@@ -14,7 +16,13 @@ c = get_config()  # noqa: F821 - Jupyter provides it
 _folder = DataFolder(default_data_dir())
 _folder.create()
 
-if auth_mode() == "team":
+try:
+    _mode = auth_mode()
+except SettingsError as error:
+    # Jupyter would log any other exception, and then start as if this file were not there.
+    sys.exit(str(error))
+
+if _mode == "team":
     # People sign in with tokens, and whatever Jupyter keeps is kept for each tenant. A part of this that cannot be
     # loaded ends the start: a team is not served by half of it.
     c.ServerApp.identity_provider_class = TeamIdentityProvider

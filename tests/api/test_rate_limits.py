@@ -12,8 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
+from devstudio_server.kit.ids import new_id
 from support.services import RedisServer
 from support.studio import TOKEN, Api, Studio
+from support.team import Team
 
 PLAIN = "--DevStudioApp.sandbox_backend=process"
 RATES = {
@@ -104,6 +106,28 @@ def test_a_server_whose_limits_cannot_be_read_does_not_serve(
     assert says in studio.log
     assert "devstudio_server | extension was successfully loaded" not in studio.log
     assert not (tmp_path / "data" / "devstudio.db").exists()
+
+
+def test_in_a_team_the_seeds_limits_hold_for_each_tenant_alone(tmp_path: Path) -> None:
+    team = Team(tmp_path / "team")
+    rates = json.dumps({"generate.tenant": "10/day"})  # the seed's ten, in a window that no test outlives
+    with team.studio(tmp_path / "data", {}, (f"--DevStudioApp.rate_limits={rates}",)) as studio:
+        one, two = new_id(), new_id()
+        ana, bob = team.api(studio.url, one), team.api(studio.url, one, user="bob")
+        eve = team.api(studio.url, two, user="eve")
+        for _ in range(5):
+            ana.post("code/generate", GENERATE).problem(404)
+            bob.post("code/generate", GENERATE).problem(404)
+        for person in (ana, bob):
+            assert person.post("code/generate", GENERATE).problem(429)["limit"] == "generate.tenant"
+        answer = eve.post("code/generate", GENERATE)
+        answer.problem(404)
+        assert shown(answer.headers)[:2] == (10, 9)
+        reads = ana.get("projects")
+        assert shown(reads.headers)[0] == 12_000  # reads of a person, which are far from their limit
+        ana.close()
+        bob.close()
+        eve.close()
 
 
 def test_servers_share_a_limit_by_redis(tmp_path: Path) -> None:

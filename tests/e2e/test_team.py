@@ -87,6 +87,8 @@ class Company:
     artifacts: Path
     clients: ExitStack
     tenant: UUID = field(default_factory=new_id)
+    story: str = "team"
+    """How the names of its screenshots begin."""
 
     def api(self, name: str, role: str, **claims: str) -> Api:
         """Return a client of the API as a person of this tenant."""
@@ -95,7 +97,7 @@ class Company:
 
     def member(self, name: str, role: str, *, dark: bool = False, width: int = 1600) -> Member:
         """Return a person with a browser."""
-        person = Member(self.open_page(width=width), self.artifacts, f"team-{name}")
+        person = Member(self.open_page(width=width), self.artifacts, f"{self.story}-{name}")
         person.api = self.api(name, role)
         if dark:
             theme = {"raw": '{"theme": "JupyterLab Dark"}'}
@@ -233,6 +235,7 @@ def sees_nothing(otto: Member) -> None:
 
 
 def test_an_ended_sign_in_is_told_once_and_keeps_what_was_typed(company: Company, server: Studio) -> None:
+    company = replace(company, story="ended")
     eva, rui = company.member("eva", "executor"), company.member("rui", "reviewer")
     session = eva.api.session(eva.api.project(name=SEMVER)["id"], title="Written by Eva")
     for person in (eva, rui):

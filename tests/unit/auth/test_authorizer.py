@@ -79,6 +79,7 @@ def test_every_resource_of_jupyter_has_its_place() -> None:
     assert set(ROUTES.values()) | {resource for _path, resource in REFUSED_PATHS} <= set(RESOURCES)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # jupyter_lsp, as it is imported
 def test_every_handler_that_is_named_exists() -> None:
     for name in {*ROUTES, *PUBLIC, PUBLIC_FILES, *REPLACED, *MENDED}:
         module, _, kind = name.rpartition(".")

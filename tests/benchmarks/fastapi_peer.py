@@ -24,19 +24,19 @@ import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import FixedWindowRateLimiter
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import JSON, DateTime, String, Uuid, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-LIMIT = RateLimitItemPerMinute(1_000_000)
+LIMIT = RateLimitItemPerMinute(1_000_000_000)
 PERMISSIONS = {"admin_devstudio": {"spec:read"}, "viewer": {"spec:read"}}
 
 engine = create_async_engine(os.environ["PEER_DATABASE_URL"], pool_size=10)
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 key = Path(os.environ["PEER_KEY_FILE"]).read_text("utf-8")
-limiter = FixedWindowRateLimiter(MemoryStorage())
+limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
 
 class Base(DeclarativeBase):

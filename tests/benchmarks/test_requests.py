@@ -85,9 +85,12 @@ def targets(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Ite
     """A team server on PostgreSQL with 200 projects, and the peer on the same database."""
     folder = tmp_path_factory.mktemp("requests")
     team, tenant, database = Team(folder), new_id(), postgres.database()
-    unlimited = {"DEVSTUDIO_RATE_LIMITS": "off"}
-    environment = unlimited | {"DEVSTUDIO_DATABASE_URL": postgres.app_url(database)}
-    with team.studio(folder / "data", environment) as server, team.api(server.url, tenant) as api:
+    environment = {"DEVSTUDIO_DATABASE_URL": postgres.app_url(database)}
+    wide = {f"read.{scope}": "1000000000/minute" for scope in ("tenant", "user")}  # counted, but never reached
+    with (
+        team.studio(folder / "data", environment, (f"--DevStudioApp.rate_limits={wide}",)) as server,
+        team.api(server.url, tenant) as api,
+    ):
         newest = [api.project(name=f"Project {number}") for number in range(PROJECTS)][-1]["id"]
         headers = {"Authorization": f"Bearer {team.token(tenant)}"}
         with peer(team, folder, postgres.app_url(database)) as port:

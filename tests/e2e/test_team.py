@@ -278,12 +278,31 @@ def test_an_ended_sign_in_is_told_once_and_keeps_what_was_typed(company: Company
     expect(readers).to_contain_text("Second.", timeout=SOON_MS)
     eva.see("signed-in-again")
 
-    while eva.api.post("plan", {"session_id": session["id"], "stage": "design", "model": "offline"}).status != 429:
+    counts_a_limit_down(eva, session["id"])
+    is_not_shown_to(replace(company, tenant=new_id()).api("otto", "executor"), eva, server)
+
+
+def counts_a_limit_down(eva: Member, session_id: str) -> None:
+    plan = {"session_id": session_id, "stage": "design", "model": "offline"}
+    while eva.api.post("plan", plan).status != 429:
         pass
-    page.get_by_test_id("plan-submit").click()
-    expect(page.get_by_test_id("error-wait")).to_contain_text("left")
-    expect(page.get_by_test_id("error-retry")).to_have_attribute("aria-disabled", "true")
+    eva.page.get_by_test_id("plan-submit").click()
+    expect(eva.page.get_by_test_id("error-wait")).to_contain_text("left")
+    expect(eva.page.get_by_test_id("error-retry")).to_have_attribute("aria-disabled", "true")
     eva.see("limit")
+
+
+def is_not_shown_to(otto: Api, eva: Member, server: Studio) -> None:
+    """Otto, of another tenant, signs in in another tab of the same browser; then somebody comes back to Eva's tab."""
+    page = eva.page
+    elsewhere = page.context.new_page()
+    elsewhere.goto(server.url + otto.post("auth/launch-codes", {}).expect(201)["url"])
+    elsewhere.close()
+    page.evaluate("() => window.dispatchEvent(new Event('focus'))")  # a headless browser has no window to come back to
+    expect(page.get_by_test_id("identity-name")).to_have_text("Otto", timeout=30_000)
+    expect(page.get_by_test_id("empty-new-project")).to_be_visible()
+    expect(page.get_by_test_id("session-view")).to_have_count(0)
+    eva.see("now-otto")
 
 
 def signs_out(eva: Member, server: Studio) -> None:

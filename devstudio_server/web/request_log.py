@@ -13,7 +13,7 @@ from jupyter_server.prometheus.log_functions import prometheus_log_method
 from tornado.web import RequestHandler
 
 from devstudio_server.db import current_actor
-from devstudio_server.kit.logging import SAFE, get_logger, mask_log_text
+from devstudio_server.kit.logging import get_logger, log_line, mask_log_text
 from devstudio_server.kit.metrics import API_DURATION, API_REQUESTS, OTHER, UNMATCHED, method_label
 from devstudio_server.web.base import ProblemHandler
 
@@ -29,7 +29,7 @@ def log_request(handler: RequestHandler) -> None:
         prometheus_log_method(handler)  # Jupyter's own figures; a made-up method would be a label of its own
     if isinstance(handler, ProblemHandler):
         _count(handler, method)
-        _log.info("request", **(_line(handler, method) | _of_operation(handler) | {SAFE: True}))
+        log_line("web", "request", _line(handler, method) | _of_operation(handler))
         return
     line = _line(handler, method) | {"path": mask_log_text(handler.request.path)[:200]}
     if handler.get_status() >= _SERVER_ERROR:

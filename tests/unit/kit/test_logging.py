@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 
-from devstudio_server.kit.logging import MAX_TEXT, configure_logging, get_logger
+from devstudio_server.kit.logging import MAX_TEXT, configure_logging, get_logger, log_line
 
 
 class Lines(logging.Handler):
@@ -67,10 +67,14 @@ def test_personal_data_is_masked_in_every_value_and_exception(lines: list[str]) 
     assert "ValueError: <e-mail> sent <CPF>" in event["exception"]
 
 
-def test_a_safe_event_is_left_as_it_is(lines: list[str]) -> None:
-    get_logger("test").info("request", route="a@b.example", safe=True)
+def test_a_line_of_our_own_figures_is_json_with_level_and_time(lines: list[str]) -> None:
+    log_line("test", "request", {"route": "/api/v1/{id}", "status": 200})
     event = json.loads(lines[0])
-    assert (event["route"], "safe" in event) == ("a@b.example", False)
+    assert (event["event"], event["level"], event["route"]) == ("request", "info", "/api/v1/{id}")
+    assert event["timestamp"].endswith("Z")
+    logging.getLogger("devstudio").setLevel(logging.ERROR)
+    log_line("test", "request", {})
+    assert len(lines) == 1
 
 
 def formatted(lines: list[str], write: Callable[[logging.Logger], None]) -> str:

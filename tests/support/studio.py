@@ -168,8 +168,12 @@ class Studio:
         self._lines: list[str] = []
 
     def __enter__(self) -> Self:
-        """Start the server and wait until it answers."""
-        self.start()
+        """Start the server and wait until it answers; one that does not is stopped."""
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

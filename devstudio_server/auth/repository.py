@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from devstudio_server.auth.models import LaunchCode, RevokedToken, SignIn, UserRow
@@ -15,6 +15,10 @@ from devstudio_server.auth.models import LaunchCode, RevokedToken, SignIn, UserR
 def every_token_of(user_id: UUID) -> str:
     """Return what stands for all tokens of a user where a row names one token."""
     return f"user:{user_id}"
+
+
+MAX_REMOVED = 100
+"""Rows of a kind that are removed at a time."""
 
 
 class IdentityRepository:
@@ -68,6 +72,8 @@ class IdentityRepository:
         return any(row.issued_before is None or issued_at <= row.issued_before for row in rows)
 
     def remove_expired(self, before: datetime) -> None:
-        """Remove what ended before a time and can open nothing any more."""
+        """Remove what ended before a time and can open nothing any more, row by row: the audit tells of each."""
         for table in (LaunchCode, SignIn, RevokedToken):
-            self._session.execute(delete(table).where(table.expires_at < before))
+            for row in self._session.scalars(select(table).where(table.expires_at < before).limit(MAX_REMOVED)):
+                self._session.delete(row)
+        self._session.flush()

@@ -142,6 +142,21 @@ def test_every_table_belongs_to_a_tenant() -> None:
     assert mapped == set(metadata.tables)
 
 
+def test_no_statement_changes_audited_rows_past_the_recorders() -> None:
+    """`update(…)`, `delete(…)` and `insert(…)` flush no row, so neither audit nor events would hear of them."""
+    all_tables()
+    silent = {kind.__name__ for kind in subclasses(TenantRow) if kind.__subject__ is None}
+    touched = {
+        (f"{name(path)}:{call.lineno}", call.args[0].id)
+        for path in SERVER
+        for call in ast.walk(parsed(path))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.args
+        if call.func.id in {"update", "delete", "insert"} and isinstance(call.args[0], ast.Name)
+    }
+    assert touched, "the test looks for what is no longer there"
+    assert {place for place, kind in touched if kind not in silent} == set()
+
+
 def test_error_classes_say_what_they_mean() -> None:
     import_all()
     found = dict.fromkeys(subclasses(AppError))  # once each, however many bases it has

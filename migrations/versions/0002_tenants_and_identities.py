@@ -110,9 +110,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("ds_idempotency_keys", schema=None) as batch_op:
         batch_op.create_index("ix_ds_idempotency_keys_tenant_id_id", ["tenant_id", "id"], unique=False)
-        batch_op.create_index(
-            "ix_ds_idempotency_keys_tenant_id_expires_at", ["tenant_id", "expires_at"], unique=False
-        )
+        batch_op.create_index("ix_ds_idempotency_keys_tenant_id_expires_at", ["tenant_id", "expires_at"], unique=False)
 
     op.create_table(
         "ds_kv",

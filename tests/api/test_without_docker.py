@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from conftest import model_environment
+from support.databases import Database
 from support.example_brain import EXAMPLES
 from support.model_server import ModelServer
 from support.studio import CHECKOUT, TOKEN, Api, Studio
@@ -30,9 +31,9 @@ def offline_task(api: Api) -> tuple[dict[str, Any], dict[str, Any]]:
     ("backend", "warns"),
     [("bubblewrap", "bubblewrap"), ("process", "NOT isolated")],
 )
-def test_the_main_job_without_docker(tmp_path: Path, backend: str, warns: str) -> None:
+def test_the_main_job_without_docker(tmp_path: Path, database: Database, backend: str, warns: str) -> None:
     arguments = () if backend == "bubblewrap" else ("--DevStudioApp.sandbox_backend=process",)
-    with Studio(tmp_path / "data", {"DOCKER_HOST": NOWHERE}, arguments) as studio:
+    with Studio(tmp_path / "data", {"DOCKER_HOST": NOWHERE} | database.environment(), arguments) as studio:
         health = studio.api.get("health").expect(200)
         assert (health["sandbox"]["backend"], health["sandbox"]["isolation"]) == (backend, backend)
         assert warns in health["sandbox"]["warning"]
@@ -45,8 +46,10 @@ def test_the_main_job_without_docker(tmp_path: Path, backend: str, warns: str) -
         assert done["status"] == "done"
 
 
-def test_an_example_runs_in_bubblewrap_through_a_model(tmp_path: Path, model_server: ModelServer) -> None:
-    environment = model_environment(model_server) | {"DOCKER_HOST": NOWHERE}
+def test_an_example_runs_in_bubblewrap_through_a_model(
+    tmp_path: Path, database: Database, model_server: ModelServer
+) -> None:
+    environment = model_environment(model_server) | database.environment() | {"DOCKER_HOST": NOWHERE}
     with Studio(tmp_path / "data", environment) as studio:
         command = [
             sys.executable,
@@ -126,15 +129,15 @@ def test_a_full_disk_of_the_database(tmp_path: Path) -> None:
         subprocess.run(["umount", disk], check=True)
 
 
-def test_killed_in_the_middle_of_a_run_it_ends_the_run_after_the_next_start(tmp_path: Path) -> None:
-    studio = Studio(tmp_path / "data")
+def test_killed_in_the_middle_of_a_run_it_ends_the_run_after_the_next_start(tmp_path: Path, database: Database) -> None:
+    studio = Studio(tmp_path / "data", database.environment())
     with studio:
         task, patch = offline_task(studio.api)
         digest = studio.api.post("code/preview", {"patch_id": patch["patch_id"]}).expect(200)["digest"]
         studio.api.post(f"code/patches/{patch['patch_id']}/approve", {"digest": digest}).expect(200)
         run_id = studio.api.post("code/apply", {"patch_id": patch["patch_id"]}).expect(202)["run_id"]
         studio.kill()
-    again = Studio(tmp_path / "data")
+    again = Studio(tmp_path / "data", database.environment())
     with again:
         run = again.api.wait_for_run(run_id)
         assert run["status"] == "success"

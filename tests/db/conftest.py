@@ -11,9 +11,16 @@ from devstudio_server.kit.ids import new_id
 from support.databases import KINDS, Database, Kind
 
 
-@pytest.fixture(scope="session", params=KINDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests here on both kinds, those of a module that names its own `DATABASE_KINDS` on these."""
+    if "database_kind" in metafunc.fixturenames:
+        kinds = getattr(metafunc.module, "DATABASE_KINDS", KINDS)
+        metafunc.parametrize("database_kind", kinds, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def database_kind(request: pytest.FixtureRequest) -> Kind:
-    """Both kinds, one after the other."""
+    """The kind of this turn."""
     kind: Kind = request.param
     return kind
 

@@ -15,13 +15,10 @@ from devstudio_server.db import engine as engine_module
 from devstudio_server.db.unit_of_work import UNSCOPED
 from devstudio_server.kit.errors import Unavailable
 from devstudio_server.projects.models import Project
-from support.databases import Kind, unrestricted
+from support.databases import unrestricted
 from support.services import Postgres
 
-
-@pytest.fixture(scope="session")
-def database_kind() -> Kind:
-    return "postgresql"
+DATABASE_KINDS = ("postgresql",)
 
 
 def add(units: Units, actor: Actor, name: str = "mine") -> None:

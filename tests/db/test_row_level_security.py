@@ -22,9 +22,11 @@ from devstudio_server.db.registry import all_tables
 from devstudio_server.db.roles import DEFAULT_ROLE, UnsafeRoleError
 from devstudio_server.kit.ids import new_id
 from devstudio_server.projects.models import Project
-from support.databases import Database, Databases, Kind, unrestricted
+from support.databases import Database, Databases, unrestricted
 from support.rows import digests, fill, tables_of
 from support.services import OWNER, PASSWORD, Postgres
+
+DATABASE_KINDS = ("postgresql",)
 
 SETTING = "devstudio.tenant_id"
 READ_BY_OWNER = ("ds_audit", "ds_tenants")
@@ -33,11 +35,6 @@ FOREIGN_COPY = (
     "INSERT INTO devstudio.{table} SELECT (jsonb_populate_record(t,"
     " jsonb_build_object('id', gen_random_uuid(), 'tenant_id', '{tenant}'))).* FROM devstudio.{table} AS t"
 )
-
-
-@pytest.fixture(scope="session")
-def database_kind() -> Kind:
-    return "postgresql"
 
 
 @dataclass

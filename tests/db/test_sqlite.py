@@ -18,12 +18,8 @@ from devstudio_server.db.migrate import migrate
 from devstudio_server.db.unit_of_work import UNSCOPED
 from devstudio_server.kit.errors import StorageFull, Unavailable
 from devstudio_server.projects.models import Project
-from support.databases import Kind
 
-
-@pytest.fixture(scope="session")
-def database_kind() -> Kind:
-    return "sqlite"
+DATABASE_KINDS = ("sqlite",)
 
 
 def migrated(path: Path) -> sqlalchemy.Engine:

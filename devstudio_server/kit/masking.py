@@ -22,6 +22,10 @@ _PATTERNS = (
     (re.compile(r"(?<![\w-])(?:\+?55\s?)?\(?\d{2}\)?\s?9?\d{4}-\d{4}(?![\w-])"), "<phone>"),
 )
 
+# Without their punctuation they are only numbers, so the check digits decide.
+_BARE_NUMBER = re.compile(r"(?<![\w.-])(?:\d{14}|\d{11})(?![\w-])")
+_CPF_DIGITS, _CNPJ_DIGITS = 11, 14
+_CNPJ_WEIGHTS = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
 
 _MIN_SECRET = 8
 _known = re.compile(r"(?!)")
@@ -41,7 +45,27 @@ def mask_text(text: str) -> str:
     text = _known.sub(_SECRET, text)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
-    return text
+    return _BARE_NUMBER.sub(_name_of_number, text)
+
+
+def _name_of_number(match: re.Match[str]) -> str:
+    digits = [int(digit) for digit in match[0]]
+    if len(set(digits)) > 1:
+        if len(digits) == _CPF_DIGITS and all(_cpf_check(digits[:n]) == digits[n] for n in (9, 10)):
+            return "<CPF>"
+        if len(digits) == _CNPJ_DIGITS and all(_cnpj_check(digits[:n]) == digits[n] for n in (12, 13)):
+            return "<CNPJ>"
+    return match[0]
+
+
+def _cpf_check(digits: list[int]) -> int:
+    weighted = sum(digit * weight for weight, digit in enumerate(reversed(digits), 2))
+    return weighted * 10 % 11 % 10
+
+
+def _cnpj_check(digits: list[int]) -> int:
+    weighted = sum(digit * weight for digit, weight in zip(digits, _CNPJ_WEIGHTS[-len(digits) :], strict=True))
+    return weighted * 10 % 11 % 10
 
 
 def mask(data: Any) -> Any:

@@ -14,6 +14,8 @@ from tornado.websocket import WebSocketHandler
 
 from devstudio_server.auth.authorizer import RESOURCES, Access, permits
 from devstudio_server.auth.user import StudioUser
+from devstudio_server.db.scope import REQUEST_ID
+from devstudio_server.kit.ids import new_id
 
 OURS = "devstudio_server."
 """Handlers of this package that `ROUTES` does not name declare what they need themselves."""
@@ -103,6 +105,8 @@ def is_known(handler: type[RequestHandler]) -> bool:
 
 async def checked(handler: RequestHandler, finding: Awaitable[StudioUser | None]) -> StudioUser | None:
     """Return the user whom ``finding`` finds, once `check_route` lets them through: what `get_user` returns."""
+    if not REQUEST_ID.get():
+        REQUEST_ID.set(str(new_id()))  # a request to Jupyter's own handlers: what it changes is noted under this id
     user = await finding
     check_route(handler, user)
     return user

@@ -55,6 +55,7 @@ class OperationHandler(ProblemHandler):
         """Take the shared context and the operations of this path, by method."""
         super().initialize(context)
         self.operations = operations
+        self.operation = operations.get({"HEAD": "GET"}.get(str(self.request.method), str(self.request.method)))
         self._call: Call | None = None
 
     @web.authenticated

@@ -13,6 +13,7 @@ from jupyter_server.prometheus.log_functions import prometheus_log_method
 from tornado.web import RequestHandler
 
 from devstudio_server.db import current_actor
+from devstudio_server.db.scope import REQUEST_ID
 from devstudio_server.kit.logging import get_logger, log_line, mask_log_text
 from devstudio_server.kit.metrics import API_DURATION, API_REQUESTS, OTHER, UNMATCHED, method_label
 from devstudio_server.web.base import ProblemHandler
@@ -52,6 +53,9 @@ def _line(handler: RequestHandler, method: str) -> dict[str, Any]:
     length = handler._headers.get("Content-Length")  # noqa: SLF001 - Tornado has no way to ask for a set header
     if length is not None:
         line["bytes_out"] = int(length)
+    request_id = REQUEST_ID.get()
+    if request_id:
+        line["request_id"] = request_id
     actor = current_actor()
     if actor is not None:
         line |= {"tenant_id": str(actor.tenant_id), "user_id": str(actor.user_id)}

@@ -299,6 +299,9 @@ def _secure_postgresql() -> None:
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
         name = table.replace("ds_", "tenant_isolation_", 1)
         op.execute(f"CREATE POLICY {name} ON {table} USING (tenant_id = {TENANT}) WITH CHECK (tenant_id = {TENANT})")
+        # Ids rise with time, as rows do on disk. A planner that knows it reads a list by the primary key, through the
+        # newer rows of all other tenants; one that does not takes the index of the tenant. Nothing else needs to know.
+        op.execute(f"ALTER TABLE {table} ALTER COLUMN id SET STATISTICS 0")
     # The worker asks which tenants there are, and then opens a unit of work for each: ids are all that it gets.
     op.execute("CREATE POLICY owner_lists_tenants ON ds_tenants FOR SELECT TO CURRENT_USER USING (true)")
     op.execute(
@@ -366,3 +369,4 @@ def downgrade() -> None:
         op.execute(f"DROP POLICY {table.replace('ds_', 'tenant_isolation_', 1)} ON {table}")
         op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+        op.execute(f"ALTER TABLE {table} ALTER COLUMN id SET STATISTICS -1")

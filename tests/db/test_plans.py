@@ -208,13 +208,13 @@ def scanned(plan: str) -> bool:
 @pytest.mark.parametrize("name", ["ProjectRepository", "SpecRepository", "RunRepository", "PatchRepository"])
 @pytest.mark.parametrize("after", [None, new_id()], ids=["first page", "later page"])
 def test_a_page_is_read_in_the_order_of_an_index(filled: Filled, name: str, after: UUID | None) -> None:
-    """Whatever page it is: no sort, no scan of the tenant's other rows."""
+    """Whatever page it is: no sort, no scan of the tenant's other rows, nor of newer ones of other tenants."""
     repository = next(found for found in repositories() if found.__name__ == name)
     filters = {key: None for key in get_type_hints(repository.list) if key not in {"page", "return"}}
     filled.statements.clear()
     with Units(filled.engine).begin(filled.giant, read_only=True) as unit:
         repository(unit).list(PageRequest(50, after), **filters)
     plan = filled.plan(filled.giant, next(seen for seen in filled.statements if seen[0].startswith("SELECT ds_")))
-    assert "_tenant_id_id" in plan or "Scan Backward using pk_" in plan, "the giant has half of all rows"
+    assert "_tenant_id_id" in plan, plan
     assert "TEMP B-TREE" not in plan
     assert "Sort" not in plan, plan

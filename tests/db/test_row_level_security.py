@@ -338,3 +338,14 @@ def test_a_database_that_is_not_ready_is_told_with_what_to_do(databases: Databas
     with pytest.raises(DatabaseNotReadyError, match="does not exist") as refused:
         open_database(url)
     assert PASSWORD not in str(refused.value)
+
+
+def test_no_planner_knows_that_ids_rise_with_time(filled: Filled) -> None:
+    """Or it reads a list by the primary key, through the newer rows of every other tenant."""
+    query = sa.text(
+        "SELECT c.relname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid"
+        " WHERE c.relnamespace = 'devstudio'::regnamespace AND c.relkind = 'r' AND a.attname = 'id'"
+        " AND a.attstattarget = 0"
+    )
+    with filled.everything.connect() as connection:
+        assert set(connection.scalars(query)) == set(filled.tables())

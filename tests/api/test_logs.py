@@ -101,6 +101,7 @@ def test_a_stranger_has_a_line_without_a_name(studio: Studio) -> None:
     line = line_of(studio, request_id)
     assert status == line["status"] == 401
     assert not {"user_id", "tenant_id"} & set(line)
+    assert line["route"] == "/api/v1/projects"
     assert "wrong-token-1234" not in studio.log
 
 
@@ -109,6 +110,23 @@ def test_background_work_of_a_request_has_its_id_and_actor_in_the_audit(api: Api
     assert status == 201
     entries = api.get("audit", limit=50).expect(200)["items"]
     assert [entry for entry in entries if entry["request_id"] == request_id]
+
+
+def test_what_a_save_in_jupyter_changes_is_in_the_audit_under_the_id_of_its_line(studio: Studio, api: Api) -> None:
+    session = api.session(api.project(name="Saved in Jupyter")["id"])
+    path = f"{studio.url}/api/contents/{session['notebook_path']}"
+    headers = {"Authorization": f"token {TOKEN}"}
+    with httpx.Client(headers=headers, trust_env=False, timeout=60) as jupyter:
+        notebook = jupyter.get(path).json()["content"]
+        notebook["cells"][0]["source"] += (
+            "\n### Requirement 1: Saved\n#### Acceptance Criteria\n1. THE SYSTEM SHALL save\n"
+        )
+        jupyter.put(path, json={"type": "notebook", "content": notebook}).raise_for_status()
+    entries = api.get("audit", limit=50).expect(200)["items"]
+    (saved,) = [entry for entry in entries if entry["action"] == "spec.created"][:1]
+    assert saved["request_id"]
+    changes = [entry["action"] for entry in entries if entry["request_id"] == saved["request_id"]]
+    assert "spec_session.updated" in changes, "all that one save changed has one id"
 
 
 def everywhere(studio: Studio, api: Api) -> None:

@@ -144,7 +144,6 @@ def test_row_level_security_on_beside_off(twins: tuple[Filled, Units, Units], si
     ]
     title = f"A unit of work with row-level security, {len(ours.ids)} sessions in the tenant"
     reporter.add(title, "the same on a twin of the database without policies", figures)
-    assert all(figure.ratio is not None and figure.ratio < 1.5 for figure in figures), "far from the goal of 1.1"
 
 
 @pytest.mark.timeout(900)
@@ -175,5 +174,3 @@ def test_page_1000_beside_page_1(
         )
         engine.dispose()
     reporter.add(f"Listing {size.sessions} sessions on {kind}", "page 1 of the same list", [figure])
-    assert figure.ratio is not None
-    assert figure.ratio < 1.5, "a late page costs what the first one does"

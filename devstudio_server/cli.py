@@ -40,6 +40,11 @@ app = typer.Typer(
 audit_app = typer.Typer(no_args_is_help=True, help="Verify the audit, and remove what is older than its retention.")
 app.add_typer(audit_app, name="audit")
 
+DatabaseUrl = Annotated[
+    str,
+    typer.Option(envvar="DEVSTUDIO_DATABASE_URL", help="The server's database. Default: SQLite in the data folder."),
+]
+
 _MARKS = {"ok": "ok  ", "note": "note", "fail": "FAIL"}
 
 
@@ -73,12 +78,7 @@ def serve(
 
 @app.command(name="migrate")
 def migrate_command(
-    database_url: Annotated[
-        str,
-        typer.Option(
-            envvar="DEVSTUDIO_DATABASE_URL", help="The server's database. Default: SQLite in the data folder."
-        ),
-    ] = "",
+    database_url: DatabaseUrl = "",
     owner_url: Annotated[
         str, typer.Option(envvar="DEVSTUDIO_DATABASE_OWNER_URL", help="The same PostgreSQL database, for its owner.")
     ] = "",
@@ -150,12 +150,7 @@ def doctor(
 
 @audit_app.command()
 def verify(
-    database_url: Annotated[
-        str,
-        typer.Option(
-            envvar="DEVSTUDIO_DATABASE_URL", help="The server's database. Default: SQLite in the data folder."
-        ),
-    ] = "",
+    database_url: DatabaseUrl = "",
 ) -> None:
     """Find every audit entry that was changed, removed, added or moved. Ends with 1 when there is one."""
     whole = True

@@ -8,7 +8,7 @@ import pytest
 
 from devstudio_server.db import Actor, Units
 from devstudio_server.kit.ids import new_id
-from support.databases import KINDS, Database, Kind
+from support.databases import KINDS, Database, Databases, Kind
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -23,6 +23,15 @@ def database_kind(request: pytest.FixtureRequest) -> Kind:
     """The kind of this turn."""
     kind: Kind = request.param
     return kind
+
+
+@pytest.fixture(scope="session")
+def databases(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, database_kind: Kind
+) -> Databases:
+    """Makes databases of the kind of this turn; not the other folders' fixture, which keeps one kind for a session."""
+    cluster = request.getfixturevalue("postgres") if database_kind == "postgresql" else None
+    return Databases(database_kind, tmp_path_factory.mktemp("schema"), cluster)
 
 
 @pytest.fixture

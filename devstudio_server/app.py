@@ -43,6 +43,7 @@ from devstudio_server.jobs.housekeeping import Chore, Housekeeping
 from devstudio_server.jobs.models import Job
 from devstudio_server.jupyter.contents import pre_save_hook
 from devstudio_server.jupyter.router import mend, scope_by_tenant
+from devstudio_server.jupyter.stopping import stop_between_callbacks
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.logging import configure_logging, get_logger
 from devstudio_server.kit.masking import keep_secret
@@ -198,6 +199,8 @@ class DevStudioApp(ExtensionApp):
         self._start_worker(folder)
         self._follow_notebooks()
         self.executor = ThreadPoolExecutor(self.web_threads, thread_name_prefix="devstudio-web")
+        if self.serverapp is not None:
+            stop_between_callbacks(self.serverapp)
 
     def _limit_requests(self) -> None:
         """Read the limits before anything is opened: a server that cannot keep them does not serve."""

@@ -12,7 +12,7 @@ import pytest
 
 from support.studio import TOKEN, Studio
 
-STOPS = 4
+STOPS = 2
 STOP_S = 30.0
 
 

@@ -53,11 +53,11 @@ class EventFeeds:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="devstudio-events")
         wakeups.listen(self._woken)
 
-    def close(self) -> None:
-        """Stop reading."""
+    def close(self, *, wait: bool = False) -> None:
+        """Stop reading; with ``wait``, return only when no read is under way, so that the database can be closed."""
         for feed in self._feeds.values():
             feed.stop()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=wait, cancel_futures=True)
 
     async def follow(self, tenant_id: UUID, after: int | None, wanted: EventFilter) -> AsyncIterator[ServerEvent]:
         """Yield the events after number ``after``, or from now on, without an end.

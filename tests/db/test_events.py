@@ -69,6 +69,7 @@ def run(feeds: EventFeeds, work: Callable[[], Awaitable[None]]) -> None:
             feeds.close()
 
     asyncio.run(limited())
+    feeds.close(wait=True)  # the engine is disposed of next, and no read may still have a connection of it
 
 
 async def take(stream: AsyncIterator[ServerEvent], count: int) -> list[ServerEvent]:
@@ -397,7 +398,7 @@ def test_readers_that_come_and_go_see_each_event_once_across_servers_while_redis
 
         asyncio.run(limited())
         for each in feeds:
-            each.close()
+            each.close(wait=True)
         for bus in wakeups:
             bus.stop()
         for engine in engines:

@@ -16,7 +16,7 @@ from jupyter_server.serverapp import ServerApp
 from sqlalchemy import make_url
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
-from devstudio_sandbox import Preference, SandboxError, choose_backend
+from devstudio_sandbox import Preference, Runtime, SandboxError, choose_backend
 from devstudio_server._version import __version__
 from devstudio_server.admin.health import HealthService
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
@@ -105,6 +105,11 @@ class DevStudioApp(ExtensionApp):
         "auto",
         help="What contains generated code: `auto` takes the strongest that works here.",
     ).tag(config=True)
+    sandbox_runtime = Enum(
+        ("auto", "runc", "runsc"),
+        help="Runtime of the Docker engine: `auto` takes gVisor (`runsc`) when the engine has it. "
+        "Default: $DEVSTUDIO_SANDBOX_RUNTIME, else `auto`.",
+    ).tag(config=True)
     allow_process_sandbox = Bool(
         True,
         help="Whether, for the single local user, code may run as a plain process when nothing else works here. "
@@ -166,6 +171,10 @@ class DevStudioApp(ExtensionApp):
     @default("database_url")
     def _default_database_url(self) -> str:
         return DataFolder(Path(self.data_dir)).database_url
+
+    @default("sandbox_runtime")
+    def _default_sandbox_runtime(self) -> str:
+        return os.environ.get("DEVSTUDIO_SANDBOX_RUNTIME", "").strip() or "auto"
 
     @default("allow_process_sandbox")
     def _default_allow_process_sandbox(self) -> bool:
@@ -282,6 +291,7 @@ class DevStudioApp(ExtensionApp):
                 cast("Preference", self.sandbox_backend),
                 docker_host=self.docker_host or None,
                 allow_process=self.allow_process_sandbox,
+                runtime=cast("Runtime", self.sandbox_runtime),
             )
         )
         self.ports.provide(GitStorage, GitStorage(folder.repositories))

@@ -7,13 +7,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import httpx
 import redis
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from devstudio_sandbox import SandboxError, choose_backend
+from devstudio_sandbox import Runtime, SandboxError, choose_backend
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
 from devstudio_server.ai.schemas import Provider
 from devstudio_server.ai.settings import SettingsError
@@ -128,7 +128,11 @@ def check_sandbox(environment: Mapping[str, str]) -> Finding:
     team = environment.get("DEVSTUDIO_AUTH", "").strip() == "team"
     mend = "Install and start Docker, on Debian: apt-get install docker.io"
     try:
-        backend = choose_backend(docker_host=environment.get("DOCKER_HOST") or None, allow_process=not team)
+        backend = choose_backend(
+            docker_host=environment.get("DOCKER_HOST") or None,
+            allow_process=not team,
+            runtime=cast("Runtime", environment.get("DEVSTUDIO_SANDBOX_RUNTIME", "").strip() or "auto"),
+        )
     except SandboxError as error:
         return Finding("sandbox", "fail", str(error), mend)
     status = backend.status()

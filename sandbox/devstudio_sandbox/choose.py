@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from devstudio_sandbox.bubblewrap_backend import BubblewrapBackend
 from devstudio_sandbox.docker_backend import DockerBackend
 from devstudio_sandbox.errors import SandboxUnavailable
-from devstudio_sandbox.ports import Backend, Preference
+from devstudio_sandbox.ports import Backend, Preference, Runtime
 from devstudio_sandbox.process_backend import ProcessBackend
 
 
@@ -15,6 +15,7 @@ def choose_backend(
     docker_host: str | None = None,
     allow_process: bool = False,
     images: Mapping[str, str] | None = None,
+    runtime: Runtime = "auto",
 ) -> Backend:
     """Take the strongest backend that works here, or exactly the one that is asked for.
 
@@ -28,6 +29,8 @@ def choose_backend(
         Allow a process without isolation: for one local user who trusts the code, and nobody else.
     images
         Image per language, in place of the product's own.
+    runtime
+        Runtime of the Docker engine; ``auto`` takes gVisor when the engine has it.
 
     Raises
     ------
@@ -36,7 +39,7 @@ def choose_backend(
 
     """
     candidates: dict[str, Backend] = {
-        "docker": DockerBackend(docker_host, images),
+        "docker": DockerBackend(docker_host, images, runtime),
         "bubblewrap": BubblewrapBackend(),
         "process": ProcessBackend(),
     }

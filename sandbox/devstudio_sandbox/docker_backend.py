@@ -21,7 +21,7 @@ from devstudio_sandbox.base import CONTAINER_PATH, TOOLS, SupervisedSandbox, env
 from devstudio_sandbox.docker_stream import AttachedStream
 from devstudio_sandbox.errors import ImageMissing, SandboxError, SandboxUnavailable
 from devstudio_sandbox.identity import tenant_uid
-from devstudio_sandbox.ports import BackendStatus, Isolation, Language, Limits, SandboxSpec
+from devstudio_sandbox.ports import BackendStatus, Isolation, Language, Limits, Runtime, SandboxSpec
 from devstudio_sandbox.supervisor import BOOT
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 ENGINE_TIMEOUT_S = 60
 REMOVE_TRIES = 20
 START_ENGINE = "start it (`dockerd`, Docker Desktop), let this user use it, or set DOCKER_HOST to one that runs"
+INSTALL_RUNTIME = "add it to the engine's daemon.json, or set DEVSTUDIO_SANDBOX_RUNTIME=auto"
 BUILD_IMAGES = "build the images with `make sandbox-image`"
 
 
@@ -55,13 +56,16 @@ class Engine:
     """It runs rootless or with remapped users, so large uids do not exist in its containers."""
 
 
-def read_engine(info: Mapping[str, Any]) -> Engine:
-    """Read the answer to /info."""
+def read_engine(info: Mapping[str, Any], runtime: Runtime = "auto") -> Engine:
+    """Read the answer to /info, and choose the runtime. Raises `SandboxUnavailable` when it lacks the one asked for."""
     security = " ".join(info.get("SecurityOptions") or ())
-    gvisor = "runsc" in (info.get("Runtimes") or {})
+    offered = info.get("Runtimes") or {}
+    if runtime != "auto" and runtime not in offered:
+        raise SandboxUnavailable(f"the Docker engine has no runtime {runtime!r}, only {', '.join(sorted(offered))}")
+    gvisor = runtime == "runsc" or (runtime == "auto" and "runsc" in offered)
     return Engine(
         version=str(info.get("ServerVersion", "?")),
-        runtime="runsc" if gvisor else None,
+        runtime="runsc" if gvisor else None if runtime == "auto" else runtime,
         isolation="gvisor" if gvisor else "container",
         remapped="name=userns" in security or "name=rootless" in security,
     )
@@ -116,13 +120,18 @@ class DockerBackend:
         The engine's URL; ``None`` takes ``DOCKER_HOST`` and its companions, or the local socket.
     images
         Image per language, in place of :data:`IMAGES`.
+    runtime
+        ``auto`` takes gVisor (``runsc``) when the engine has it, else the engine's default.
 
     """
 
     name = "docker"
 
-    def __init__(self, docker_host: str | None = None, images: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, docker_host: str | None = None, images: Mapping[str, str] | None = None, runtime: Runtime = "auto"
+    ) -> None:
         self._host = docker_host
+        self._runtime: Runtime = runtime
         self._images = {**IMAGES, **(images or {})}
         self._api: docker.APIClient | None = None
         self._engine: Engine | None = None
@@ -131,8 +140,10 @@ class DockerBackend:
         """Ask the engine who it is, and look for the images."""
         try:
             with self._connect(STATUS_TIMEOUT_S) as api:
-                engine = read_engine(api.info())
+                engine = read_engine(api.info(), self._runtime)
                 missing = [image for image in self._images.values() if not api.images(name=image, quiet=True)]
+        except SandboxUnavailable as problem:
+            return BackendStatus(self.name, False, "container", str(problem), INSTALL_RUNTIME)
         except (DockerException, RequestException, OSError) as problem:
             return BackendStatus(self.name, False, "container", f"no Docker engine answers: {problem}", START_ENGINE)
         detail = f"Docker Engine {engine.version}, {engine.isolation}"
@@ -196,7 +207,7 @@ class DockerBackend:
 
     def _open(self, spec: SandboxSpec) -> SupervisedSandbox:
         api = self._client()
-        self._engine = self._engine or read_engine(api.info())
+        self._engine = self._engine or read_engine(api.info(), self._runtime)
         container = self._create(api, self._engine, spec)
         try:
             stream = AttachedStream(api, container)

@@ -13,6 +13,8 @@ from uuid import UUID
 Isolation = Literal["gvisor", "container", "bubblewrap", "process"]
 Language = Literal["python", "node"]
 Preference = Literal["auto", "docker", "bubblewrap", "process"]
+Runtime = Literal["auto", "runc", "runsc"]
+"""Which runtime of a Docker engine starts the containers."""
 Stream = Literal["stdout", "stderr"]
 OnOutput = Callable[[Stream, bytes], None]
 """Called with each piece of output, in order within a stream, on the thread that called ``run``.

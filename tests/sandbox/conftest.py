@@ -21,7 +21,7 @@ from sandbox_kit import Open, spec
 def docker_backend() -> Iterator[DockerBackend]:
     """Give the Docker backend, with images that are up to date."""
     assert build_images(["build", "--if-missing"]) == 0
-    backend = DockerBackend()
+    backend = DockerBackend(runtime="runc")
     yield backend
     backend.close()
 

@@ -101,7 +101,7 @@ def read_scope(text: str) -> str:
 
 
 def read_key(text: str) -> str:
-    """Return a key: any text of 1 to 200 characters without NUL that an address can hold; raises `KeyInvalid`."""
-    if not 1 <= len(text) <= MAX_KEY or "\0" in text or text in {".", ".."}:
+    """Return a key: any text of 1 to 200 characters that an address can hold; raises `KeyInvalid`."""
+    if not 1 <= len(text) <= MAX_KEY or text in {".", ".."}:
         raise KeyInvalid(MAX_KEY)
     return text

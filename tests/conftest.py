@@ -13,6 +13,7 @@ from support.example_brain import ExamplesBrain
 from support.model_server import ModelServer
 from support.services import Postgres, RedisServer
 from support.studio import Api, Studio
+from support.team import Team
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / "test-artifacts"
 MODEL_KEY = "canary-key-3f9b77c1"
@@ -102,6 +103,30 @@ def studio(
         Studio(folder / "data", model_environment(model_server) | database.environment()) as server,
     ):
         yield server
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
+    """The keys and the environment of a team."""
+    return Team(tmp_path_factory.mktemp("team"))
+
+
+@pytest.fixture(scope="module")
+def team_studio(
+    tmp_path_factory: pytest.TempPathFactory,
+    team: Team,
+    postgres: Postgres,
+    redis_server: RedisServer,
+    model_server: ModelServer,
+) -> Iterator[Studio]:
+    """A running server of that team, with PostgreSQL, Redis and both model protocols."""
+    environment = {
+        "DEVSTUDIO_DATABASE_URL": postgres.app_url(postgres.database()),
+        "DEVSTUDIO_REDIS_URL": redis_server.url,
+    }
+    folder = tmp_path_factory.mktemp("team-studio")
+    with team.studio(folder / "data", environment | model_environment(model_server)) as studio:
+        yield studio
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,6 @@ Send = Callable[..., Answer]
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
-    return Team(tmp_path_factory.mktemp("audit-team"))
-
-
-@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, team: Team) -> Iterator[Studio]:
     with team.studio(tmp_path_factory.mktemp("audit") / "data") as studio:
         yield studio

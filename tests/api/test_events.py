@@ -265,11 +265,6 @@ def test_a_client_that_takes_nothing_holds_up_nobody(api: Api, studio: Studio) -
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
-    return Team(tmp_path_factory.mktemp("events-team"))
-
-
-@pytest.fixture(scope="module")
 def replicas(
     tmp_path_factory: pytest.TempPathFactory, team: Team, postgres: Postgres, redis_server: RedisServer
 ) -> Iterator[list[Studio]]:

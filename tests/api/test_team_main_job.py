@@ -12,11 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from conftest import model_environment
 from devstudio_server.kit.ids import new_id
 from support.example_brain import EXAMPLES
-from support.model_server import ModelServer
-from support.services import Postgres, RedisServer
 from support.studio import Api, Studio
 from support.team import Team
 
@@ -34,38 +31,16 @@ class Company:
         return self.executor, self.reviewer, self.viewer
 
 
-@pytest.fixture(scope="module")
-def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
-    return Team(tmp_path_factory.mktemp("team"))
-
-
-@pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory,
-    team: Team,
-    postgres: Postgres,
-    redis_server: RedisServer,
-    model_server: ModelServer,
-) -> Iterator[Studio]:
-    environment = {
-        "DEVSTUDIO_DATABASE_URL": postgres.app_url(postgres.database()),
-        "DEVSTUDIO_REDIS_URL": redis_server.url,
-    }
-    folder = tmp_path_factory.mktemp("team-studio")
-    with team.studio(folder / "data", environment | model_environment(model_server)) as studio:
-        yield studio
-
-
-def company(team: Team, server: Studio) -> Company:
+def company(team: Team, team_studio: Studio) -> Company:
     tenant = new_id()
-    executor = team.api(server.url, tenant, user="eva", roles=("executor",))
-    reviewer = team.api(server.url, tenant, user="rui", roles=("reviewer",))
-    return Company(tenant, executor, reviewer, team.api(server.url, tenant, user="vera", roles=("viewer",)))
+    executor = team.api(team_studio.url, tenant, user="eva", roles=("executor",))
+    reviewer = team.api(team_studio.url, tenant, user="rui", roles=("reviewer",))
+    return Company(tenant, executor, reviewer, team.api(team_studio.url, tenant, user="vera", roles=("viewer",)))
 
 
 @pytest.fixture
-def companies(team: Team, server: Studio) -> Iterator[tuple[Company, Company]]:
-    both = company(team, server), company(team, server)
+def companies(team: Team, team_studio: Studio) -> Iterator[tuple[Company, Company]]:
+    both = company(team, team_studio), company(team, team_studio)
     yield both
     for each in both:
         for person in each.people():
@@ -112,7 +87,7 @@ def paths(made: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.timeout(600)
-def test_two_tenants_do_the_main_job_at_once(server: Studio, companies: tuple[Company, Company]) -> None:
+def test_two_tenants_do_the_main_job_at_once(team_studio: Studio, companies: tuple[Company, Company]) -> None:
     with ThreadPoolExecutor(2) as both:
         jobs = [
             both.submit(main_job, each, slug, provider)
@@ -128,7 +103,7 @@ def test_two_tenants_do_the_main_job_at_once(server: Studio, companies: tuple[Co
             for path in paths(made[theirs]):
                 person.get(path).problem(404)
     for ours, company_ in zip(made, companies, strict=True):
-        repository = server.data_dir / "repositories" / str(company_.tenant) / f"{ours['project']['id']}.git"
+        repository = team_studio.data_dir / "repositories" / str(company_.tenant) / f"{ours['project']['id']}.git"
         command = ["git", f"--git-dir={repository}", "log", "-1", "--format=%B", "main"]
         message = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         assert f"DevStudio-Run: {ours['run']}" in message
@@ -136,8 +111,8 @@ def test_two_tenants_do_the_main_job_at_once(server: Studio, companies: tuple[Co
 
 
 @pytest.mark.timeout(600)
-def test_whoever_holds_both_roles_still_needs_a_second_person(team: Team, server: Studio) -> None:
-    with team.api(server.url, new_id(), user="solo", roles=("executor", "reviewer")) as api:
+def test_whoever_holds_both_roles_still_needs_a_second_person(team: Team, team_studio: Studio) -> None:
+    with team.api(team_studio.url, new_id(), user="solo", roles=("executor", "reviewer")) as api:
         project = api.project(**json.loads((EXAMPLES / "luhn/example.json").read_text())["project"])
         session = api.session(project["id"])
         documents = {"documents": {"requirements": (EXAMPLES / "luhn/requirements.md").read_text()}}

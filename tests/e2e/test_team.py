@@ -14,12 +14,9 @@ import jwt
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from conftest import model_environment
 from devstudio_server.kit.ids import new_id
 from e2e.person import Person
 from support.example_brain import EXAMPLES
-from support.model_server import ModelServer
-from support.services import Postgres, RedisServer
 from support.studio import Api, Studio
 from support.team import Team
 
@@ -106,35 +103,13 @@ class Company:
         return person
 
 
-@pytest.fixture(scope="module")
-def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
-    return Team(tmp_path_factory.mktemp("team"))
-
-
-@pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory,
-    team: Team,
-    postgres: Postgres,
-    redis_server: RedisServer,
-    model_server: ModelServer,
-) -> Iterator[Studio]:
-    environment = {
-        "DEVSTUDIO_DATABASE_URL": postgres.app_url(postgres.database()),
-        "DEVSTUDIO_REDIS_URL": redis_server.url,
-    }
-    folder = tmp_path_factory.mktemp("team-studio")
-    with team.studio(folder / "data", environment | model_environment(model_server)) as studio:
-        yield studio
-
-
 @pytest.fixture
-def company(server: Studio, team: Team, open_page: OpenPage, artifacts: Path) -> Iterator[Company]:
+def company(team_studio: Studio, team: Team, open_page: OpenPage, artifacts: Path) -> Iterator[Company]:
     with ExitStack() as clients:
-        yield Company(server, team, open_page, artifacts, clients)
+        yield Company(team_studio, team, open_page, artifacts, clients)
 
 
-def test_two_people_bring_a_task_to_done(company: Company, server: Studio) -> None:
+def test_two_people_bring_a_task_to_done(company: Company, team_studio: Studio) -> None:
     title = "Precedence of versions"
     eva = company.member("eva", "executor")
     eva.is_shown_as("Eva", "executor", company.tenant)
@@ -184,7 +159,7 @@ def test_two_people_bring_a_task_to_done(company: Company, server: Studio) -> No
     expect(eva.task("1")).to_have_attribute("data-task-status", "done")
 
     sees_nothing(replace(company, tenant=new_id()).member("otto", "executor"))
-    signs_out(eva, server)
+    signs_out(eva, team_studio)
 
 
 def sees_everything_and_changes_nothing(vera: Member, company: Company, title: str) -> None:
@@ -234,7 +209,7 @@ def sees_nothing(otto: Member) -> None:
     otto.see("files")
 
 
-def test_an_ended_sign_in_is_told_once_and_keeps_what_was_typed(company: Company, server: Studio) -> None:
+def test_an_ended_sign_in_is_told_once_and_keeps_what_was_typed(company: Company, team_studio: Studio) -> None:
     company = replace(company, story="ended")
     eva, rui = company.member("eva", "executor"), company.member("rui", "reviewer")
     session = eva.api.session(eva.api.project(name=SEMVER)["id"], title="Written by Eva")
@@ -267,7 +242,7 @@ def test_an_ended_sign_in_is_told_once_and_keeps_what_was_typed(company: Company
 
     eva.api = company.api("eva", "executor")
     elsewhere = page.context.new_page()
-    elsewhere.goto(server.url + eva.api.post("auth/launch-codes", {}).expect(201)["url"])
+    elsewhere.goto(team_studio.url + eva.api.post("auth/launch-codes", {}).expect(201)["url"])
     elsewhere.close()
     page.get_by_test_id("panel-refresh").click()  # any request that is answered tells the page
     expect(page.get_by_test_id("sign-out")).to_be_visible()
@@ -279,7 +254,7 @@ def test_an_ended_sign_in_is_told_once_and_keeps_what_was_typed(company: Company
     eva.see("signed-in-again")
 
     counts_a_limit_down(eva, session["id"])
-    is_not_shown_to(replace(company, tenant=new_id()).api("otto", "executor"), eva, server)
+    is_not_shown_to(replace(company, tenant=new_id()).api("otto", "executor"), eva, team_studio)
 
 
 def counts_a_limit_down(eva: Member, session_id: str) -> None:
@@ -292,11 +267,11 @@ def counts_a_limit_down(eva: Member, session_id: str) -> None:
     eva.see("limit")
 
 
-def is_not_shown_to(otto: Api, eva: Member, server: Studio) -> None:
+def is_not_shown_to(otto: Api, eva: Member, team_studio: Studio) -> None:
     """Otto, of another tenant, signs in in another tab of the same browser; then somebody comes back to Eva's tab."""
     page = eva.page
     elsewhere = page.context.new_page()
-    elsewhere.goto(server.url + otto.post("auth/launch-codes", {}).expect(201)["url"])
+    elsewhere.goto(team_studio.url + otto.post("auth/launch-codes", {}).expect(201)["url"])
     elsewhere.close()
     page.evaluate("() => window.dispatchEvent(new Event('focus'))")  # a headless browser has no window to come back to
     expect(page.get_by_test_id("identity-name")).to_have_text("Otto", timeout=30_000)
@@ -305,14 +280,14 @@ def is_not_shown_to(otto: Api, eva: Member, server: Studio) -> None:
     eva.see("now-otto")
 
 
-def signs_out(eva: Member, server: Studio) -> None:
+def signs_out(eva: Member, team_studio: Studio) -> None:
     page = eva.page
     jar = {str(cookie["name"]): str(cookie["value"]) for cookie in page.context.cookies()}
-    assert httpx.get(f"{server.url}/api/v1/me", cookies=jar, trust_env=False).status_code == 200
+    assert httpx.get(f"{team_studio.url}/api/v1/me", cookies=jar, trust_env=False).status_code == 200
     page.get_by_test_id("sign-out").click()
     expect(page.locator("body")).to_contain_text("igned out")
     eva.see("signed-out")
-    assert httpx.get(f"{server.url}/api/v1/me", cookies=jar, trust_env=False).status_code == 401
-    assert page.request.get(f"{server.url}/api/v1/me").status == 401
-    page.goto(f"{server.url}/lab")
+    assert httpx.get(f"{team_studio.url}/api/v1/me", cookies=jar, trust_env=False).status_code == 401
+    assert page.request.get(f"{team_studio.url}/api/v1/me").status == 401
+    page.goto(f"{team_studio.url}/lab")
     expect(page.locator("body")).to_contain_text("Sign in where you came from")

@@ -12,7 +12,8 @@ from pathlib import Path
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
 
-from devstudio_sandbox.docker_backend import IMAGES, START_ENGINE, STATUS_TIMEOUT_S, engine_address, knock
+from devstudio_sandbox.docker_backend import IMAGES, START_ENGINE, STATUS_TIMEOUT_S
+from devstudio_sandbox.docker_host import engine_address, knock
 from devstudio_sandbox.errors import SandboxError, SandboxUnavailable
 from devstudio_sandbox.host import PLUGIN, PLUGIN_NAME, SUPERVISOR
 from devstudio_sandbox.images.bases import Base, Say, prepare_base

@@ -7,4 +7,5 @@ PYTHONPATH="$(echo "$PWD"/pip-*.whl)" python3 -m pip install --no-index --no-dep
     --disable-pip-version-check --break-system-packages --quiet ./*.whl
 cd /
 rm -r /opt/devstudio/wheels
-python3 -c "import pytest, coverage, pytest_cov"
+python3 -c "import coverage, ipykernel, pytest, pytest_cov"
+ruff --version

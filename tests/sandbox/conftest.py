@@ -1,4 +1,4 @@
-"""Real backends on this machine: a Docker engine with the product's images, bubblewrap, and a plain process."""
+"""Real backends on this machine: Docker with the product's images on runc and gVisor, bubblewrap, a plain process."""
 
 import sys
 from collections.abc import Iterator
@@ -26,11 +26,19 @@ def docker_backend() -> Iterator[DockerBackend]:
     backend.close()
 
 
-@pytest.fixture(params=["docker", "bubblewrap", "process"])
+@pytest.fixture(scope="session")
+def gvisor_backend(docker_backend: DockerBackend) -> Iterator[DockerBackend]:
+    """Give the Docker backend on gVisor; the images are the same."""
+    backend = DockerBackend(runtime="runsc")
+    yield backend
+    backend.close()
+
+
+@pytest.fixture(params=["docker", "gvisor", "bubblewrap", "process"])
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Give each backend in turn."""
-    if request.param == "docker":
-        docker: DockerBackend = request.getfixturevalue("docker_backend")
+    if request.param in ("docker", "gvisor"):
+        docker: DockerBackend = request.getfixturevalue(f"{request.param}_backend")
         return docker
     return BubblewrapBackend() if request.param == "bubblewrap" else ProcessBackend()
 

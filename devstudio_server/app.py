@@ -1,4 +1,4 @@
-"""The server extension: the only file that knows every domain. It chooses the adapters and wires them."""
+"""The server extension: what Jupyter is told, and what it starts and stops. `assembly` chooses the adapters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -16,31 +15,25 @@ from jupyter_server.serverapp import ServerApp
 from sqlalchemy import make_url
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
-from devstudio_sandbox import Preference, Runtime, SandboxError, choose_backend
+from devstudio_sandbox import Preference, Runtime, SandboxError
 from devstudio_server._version import __version__
 from devstudio_server.admin.health import HealthService
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
-from devstudio_server.audit.recorder import record_audit
+from devstudio_server.assembly import Assembly, Settings
 from devstudio_server.audit.service import RETENTION_DAYS, AuditService
 from devstudio_server.auth.errors import SettingsError
 from devstudio_server.auth.gate import Gate
-from devstudio_server.auth.identity import LOCAL_TENANT_ID, TeamIdentityProvider, auth_mode, local_actor
+from devstudio_server.auth.identity import LOCAL_TENANT_ID, TeamIdentityProvider, auth_mode
 from devstudio_server.auth.launch import launch_routes
 from devstudio_server.auth.user import NOBODY, actor_of_user
-from devstudio_server.db import Actor, Units, current_actor
-from devstudio_server.db.opening import open_database
+from devstudio_server.db import current_actor
 from devstudio_server.events.feeds import EventFeeds
-from devstudio_server.events.recorder import record_events
 from devstudio_server.events.service import EventService
-from devstudio_server.events.wakeups import RedisWakeUps, WakeUps
-from devstudio_server.execution.backend import BackendChoice
 from devstudio_server.execution.control import RunControl
-from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
-from devstudio_server.execution.runner import DEADLINE_S, SandboxRunner
+from devstudio_server.execution.logs import LOG_CAP_BYTES
+from devstudio_server.execution.runner import DEADLINE_S
 from devstudio_server.execution.service import interrupted_runs
-from devstudio_server.jobs import EmbeddedWorker, JobQueue
 from devstudio_server.jobs.housekeeping import Chore, Housekeeping
-from devstudio_server.jobs.models import Job
 from devstudio_server.jupyter.contents import pre_save_hook
 from devstudio_server.jupyter.router import mend, scope_by_tenant
 from devstudio_server.jupyter.stopping import stop_between_callbacks
@@ -51,13 +44,10 @@ from devstudio_server.kit.metrics import know_models
 from devstudio_server.kv.service import KvService
 from devstudio_server.openapi import document
 from devstudio_server.operations import all_operations
-from devstudio_server.patches.jobs import apply_patch
-from devstudio_server.patches.service import APPLY_JOB
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.settings import DataFolder, default_data_dir
 from devstudio_server.specs.notebook_sync import NotebookSync
-from devstudio_server.web import Ports
 from devstudio_server.web.base import RECHECK_S
 from devstudio_server.web.handlers import WebContext, document_route, routes
 from devstudio_server.web.hosts import answer_only_to
@@ -194,18 +184,12 @@ class DevStudioApp(ExtensionApp):
         self._keep_secrets_out_of_logs()
         self._limit_requests()
         self._check_mode()
-        folder = DataFolder(Path(self.data_dir))
-        folder.create()
-        engine = open_database(self.database_url, self.database_owner_url)
-        self.wakeups = (
-            RedisWakeUps(self.redis_url) if self.redis_url else WakeUps(alone=engine.dialect.name == "sqlite")
-        )
-        self.units = Units(engine, recorders=(partial(record_events, wake=self.wakeups.wake), record_audit))
-        self.ports = Ports()
+        self.assembly = Assembly(self._told())
+        self.units, self.ports = self.assembly.units, self.assembly.ports
+        self.ports.provide(Gateway, Gateway(self._gateway_settings()))
         self._start_streams()
-        self._provide_adapters(folder)
         self._open_gate()
-        self._start_worker(folder)
+        self._start_worker()
         self._follow_notebooks()
         self.executor = ThreadPoolExecutor(self.web_threads, thread_name_prefix="devstudio-web")
         if self.serverapp is not None:
@@ -234,7 +218,7 @@ class DevStudioApp(ExtensionApp):
 
     def _start_streams(self) -> None:
         """Let clients follow events, and remove in the background what is older than its retention."""
-        self.feeds = EventFeeds(self.units, self.wakeups)
+        self.feeds = EventFeeds(self.units, self.assembly.wakeups)
         self.ports.provide(EventFeeds, self.feeds)
         chores: dict[str, Chore] = {
             "events": lambda session, limit: EventService(session).remove_old(self.event_retention_days, limit),
@@ -245,7 +229,7 @@ class DevStudioApp(ExtensionApp):
             kept = timedelta(days=self.audit_retention_days)
             chores["audit"] = lambda session, limit: AuditService(session).remove_old(now() - kept, limit)
         self.housekeeping = Housekeeping(self.units, chores)
-        self.wakeups.start()
+        self.assembly.start()
         self.housekeeping.start()
 
     def _check_mode(self) -> None:
@@ -272,7 +256,7 @@ class DevStudioApp(ExtensionApp):
         if not isinstance(provider, TeamIdentityProvider):
             return
         try:
-            self.backend()
+            self.assembly.backend()
         except SandboxError as error:
             message = f"Team mode needs a sandbox that isolates, and {error}"
             raise SettingsError(message) from error
@@ -283,25 +267,22 @@ class DevStudioApp(ExtensionApp):
         if provider.cookie_same_site == "None":
             self.settings.setdefault("xsrf_cookie_kwargs", {}).update(samesite="None", secure=True)
 
-    def _provide_adapters(self, folder: DataFolder) -> None:
-        """Choose what is behind each port."""
-        control = RunControl()
-        self.backend = BackendChoice(
-            lambda: choose_backend(
-                cast("Preference", self.sandbox_backend),
-                docker_host=self.docker_host or None,
-                allow_process=self.allow_process_sandbox,
-                runtime=cast("Runtime", self.sandbox_runtime),
-            )
+    def _told(self) -> Settings:
+        """Return what the adapters need to know."""
+        return Settings(
+            data_dir=Path(self.data_dir),
+            database_url=self.database_url,
+            database_owner_url=self.database_owner_url,
+            redis_url=self.redis_url,
+            team=self.team,
+            sandbox_backend=cast("Preference", self.sandbox_backend),
+            sandbox_runtime=cast("Runtime", self.sandbox_runtime),
+            docker_host=self.docker_host,
+            allow_process_sandbox=self.allow_process_sandbox,
+            run_timeout_s=self.run_timeout_s,
+            run_log_bytes=self.run_log_bytes,
+            worker_threads=self.worker_threads,
         )
-        self.ports.provide(GitStorage, GitStorage(folder.repositories))
-        self.ports.provide(WorkspaceStorage, WorkspaceStorage(folder.workspaces))
-        self.ports.provide(LogStorage, LogStorage(folder.logs, self.run_log_bytes))
-        self.ports.provide(RunControl, control)
-        self.ports.provide(SandboxRunner, SandboxRunner(self.backend, control, self.run_timeout_s))
-        self.ports.provide(Gateway, Gateway(self._gateway_settings()))
-        if not self.team:
-            self.ports.get(WorkspaceStorage).tenant_root(LOCAL_TENANT_ID).mkdir(parents=True, exist_ok=True)
 
     def _gateway_settings(self) -> GatewaySettings:
         """Read the environment; a trait that is set comes before its variable."""
@@ -319,35 +300,21 @@ class DevStudioApp(ExtensionApp):
         }
         return GatewaySettings.from_environment(os.environ | {name: value for name, value in traits.items() if value})
 
-    def _start_worker(self, folder: DataFolder) -> None:
-        self.worker = EmbeddedWorker(
-            self.units,
-            self.ports,
-            {APPLY_JOB: apply_patch},
-            actor_of=self._actor_of_job,
-            threads=self.worker_threads,
-        )
-        self.ports.provide(JobQueue, JobQueue(self.worker.wake))
+    def _start_worker(self) -> None:
         self.ports.provide(
             HealthService,
             HealthService(
                 units=self.units,
-                worker=self.worker,
-                backend=self.backend,
+                worker=self.assembly.worker,
+                backend=self.assembly.backend,
                 gateway=self.ports.get(Gateway),
-                data_dir=folder.root,
+                data_dir=self.assembly.folder.root,
                 version=__version__,
                 redis_url=self.redis_url,
             ),
         )
         self._remove_leftovers()
-        self.worker.start()
-
-    def _actor_of_job(self, job: Job) -> Actor:
-        """Return who enqueued ``job``: it acts for that person, and sees what that tenant has."""
-        if not self.team:
-            return local_actor()
-        return Actor(tenant_id=job.tenant_id, user_id=job.user_id, name=job.user_name)
+        self.assembly.worker.start()
 
     def _remove_leftovers(self) -> None:
         """Remove the sandboxes of runs that an earlier life of this server did not end; the worker does them again."""
@@ -355,7 +322,7 @@ class DevStudioApp(ExtensionApp):
         if not runs:
             return
         try:
-            removed = self.backend().reap(only=runs)
+            removed = self.assembly.backend().reap(only=runs)
         except SandboxError as error:
             _log.warning("leftovers_not_removed", reason=str(error))
         else:
@@ -404,15 +371,15 @@ class DevStudioApp(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """Stop the worker and close the database. A run under way is done again after the next start."""
-        self.worker.stop()
+        self.assembly.worker.stop()
         await self.limiter.close()
         self.ports.get(HealthService).close()
         self.housekeeping.stop()
-        self.wakeups.stop()
+        self.assembly.stop()
         self.feeds.close()
         self.ports.get(Gateway).close()
         self.executor.shutdown(wait=False, cancel_futures=True)
-        self.units.engine.dispose()
+        self.assembly.close()
 
     def current_activity(self) -> Any:
         """Tell Jupyter that this extension keeps the server alive while a run is under way."""

@@ -45,5 +45,5 @@ class Call:
         return self._session
 
     def port(self, kind: type[T]) -> T:
-        """Return the adapter that `app.py` provides for ``kind``."""
+        """Return the adapter that `assembly.py` provides for ``kind``."""
         return self.ports.get(kind)

@@ -1,4 +1,4 @@
-"""What a service needs from outside the database, found by its type. `app.py` fills it."""
+"""What a service needs from outside the database, found by its type. `assembly.py` fills it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ class Ports:
         try:
             instance: T = self._instances[kind]
         except KeyError:
-            message = f"app.py provides no {kind.__name__}"
+            message = f"assembly.py provides no {kind.__name__}"
             raise LookupError(message) from None
         return instance

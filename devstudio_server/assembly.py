@@ -1,0 +1,120 @@
+"""Chooses what is behind each port, for the Jupyter server and for a worker that is a process of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from devstudio_sandbox import Preference, Runtime, choose_backend
+from devstudio_server.audit.recorder import record_audit
+from devstudio_server.auth.identity import LOCAL_TENANT_ID, local_actor
+from devstudio_server.db import Actor, Units
+from devstudio_server.db.opening import open_database
+from devstudio_server.events.recorder import record_events
+from devstudio_server.events.wakeups import RedisWakeUps, WakeUps
+from devstudio_server.execution.backend import BackendChoice
+from devstudio_server.execution.control import RunControl
+from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
+from devstudio_server.execution.runner import DEADLINE_S, SandboxRunner
+from devstudio_server.jobs import EmbeddedWorker, JobHandler, JobQueue
+from devstudio_server.jobs.models import Job
+from devstudio_server.patches.jobs import apply_patch
+from devstudio_server.patches.service import APPLY_JOB
+from devstudio_server.scm import GitStorage
+from devstudio_server.scm.workspace import WorkspaceStorage
+from devstudio_server.settings import DataFolder
+from devstudio_server.web import Ports
+
+JOBS: dict[str, JobHandler] = {APPLY_JOB: apply_patch}
+"""What does the jobs of each kind."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a process of the studio is told, whoever reads it: Jupyter's configuration, or a worker's environment."""
+
+    data_dir: Path
+    database_url: str
+    database_owner_url: str = ""
+    redis_url: str = ""
+    team: bool = False
+    sandbox_backend: Preference = "auto"
+    sandbox_runtime: Runtime = "auto"
+    docker_host: str = ""
+    allow_process_sandbox: bool = False
+    run_timeout_s: float = DEADLINE_S
+    run_log_bytes: int = LOG_CAP_BYTES
+    worker_threads: int = 2
+
+
+class Assembly:
+    """One process's adapters. Nothing runs in the background until `start`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the database, and put an adapter behind each port.
+
+        Raises ``OSError`` for a data folder that cannot be made, and what `open_database` raises.
+        """
+        self.settings = settings
+        self.folder = DataFolder(settings.data_dir)
+        self.folder.create()
+        self.engine: Engine = open_database(settings.database_url, settings.database_owner_url)
+        self.wakeups = _wakeups(settings, self.engine)
+        self.units = Units(self.engine, recorders=(partial(record_events, wake=self.wakeups.wake), record_audit))
+        self.backend = BackendChoice(
+            lambda: choose_backend(
+                settings.sandbox_backend,
+                docker_host=settings.docker_host or None,
+                allow_process=settings.allow_process_sandbox,
+                runtime=settings.sandbox_runtime,
+            )
+        )
+        self.ports = Ports()
+        self._provide_storages()
+        self._provide_runs()
+        self.worker = EmbeddedWorker(
+            self.units, self.ports, JOBS, actor_of=self._actor_of, threads=settings.worker_threads
+        )
+        self.ports.provide(JobQueue, JobQueue(self.worker.wake))
+
+    def start(self) -> None:
+        """Take part in what the processes of an installation tell each other."""
+        self.wakeups.start()
+
+    def stop(self) -> None:
+        """End what `start` began."""
+        self.wakeups.stop()
+
+    def close(self) -> None:
+        """Let go of the database. To be called last."""
+        self.engine.dispose()
+
+    def _provide_storages(self) -> None:
+        """Put folders of this machine behind the ports of what is kept outside the database."""
+        workspaces = WorkspaceStorage(self.folder.workspaces)
+        if not self.settings.team:
+            workspaces.tenant_root(LOCAL_TENANT_ID).mkdir(parents=True, exist_ok=True)
+        self.ports.provide(GitStorage, GitStorage(self.folder.repositories))
+        self.ports.provide(WorkspaceStorage, workspaces)
+        self.ports.provide(LogStorage, LogStorage(self.folder.logs, self.settings.run_log_bytes))
+
+    def _provide_runs(self) -> None:
+        """Put the sandbox behind the ports of runs."""
+        control = RunControl()
+        self.ports.provide(RunControl, control)
+        self.ports.provide(SandboxRunner, SandboxRunner(self.backend, control, self.settings.run_timeout_s))
+
+    def _actor_of(self, job: Job) -> Actor:
+        """Return who enqueued ``job``: it acts for that person, and sees what that tenant has."""
+        if not self.settings.team:
+            return local_actor()
+        return Actor(tenant_id=job.tenant_id, user_id=job.user_id, name=job.user_name)
+
+
+def _wakeups(settings: Settings, engine: Engine) -> WakeUps:
+    if settings.redis_url:
+        return RedisWakeUps(settings.redis_url)
+    return WakeUps(alone=engine.dialect.name == "sqlite")

@@ -1,6 +1,7 @@
 """What the sandboxes of all backends have in common."""
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -11,7 +12,14 @@ from devstudio_sandbox.ports import Command, Completed, Isolation, Limits, OnOut
 TOOLS = "/opt/devstudio"
 """Where the supervisor and the plugins lie in images and under bubblewrap."""
 CONTAINER_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+EGRESS = "/run/devstudio"
+"""Where the directory with the proxy's socket is mounted, for a run that has one."""
 RUN_VARIABLE = "RENUM_DEVSTUDIO_RUN"
+
+
+def egress_place(socket: Path | None) -> str | None:
+    """Say where the supervisor finds the proxy's socket, if there is one."""
+    return None if socket is None else f"{EGRESS}/{socket.name}"
 
 
 def environment(run_id: UUID, *, path: str, home: str, plugins: str) -> dict[str, str]:

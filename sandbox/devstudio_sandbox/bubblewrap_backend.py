@@ -15,10 +15,21 @@ from functools import cache
 from pathlib import Path
 from uuid import UUID
 
-from devstudio_sandbox.base import RUN_VARIABLE, TOOLS, SupervisedSandbox, environment
+from devstudio_sandbox.base import EGRESS, TOOLS, SupervisedSandbox, egress_place, environment
 from devstudio_sandbox.errors import SandboxUnavailable
-from devstudio_sandbox.host import PLUGIN, PLUGIN_NAME, SUPERVISOR, find_node, kill_runs, rlimits, spawn, tool_path
-from devstudio_sandbox.identity import tenant_uid
+from devstudio_sandbox.host import (
+    PLUGIN,
+    PLUGIN_NAME,
+    SUPERVISOR,
+    find_node,
+    kill_runs,
+    left_runs,
+    marks,
+    rlimits,
+    spawn,
+    tool_path,
+)
+from devstudio_sandbox.identity import Ownership, tenant_uid
 from devstudio_sandbox.ports import BackendStatus, Language, Limits, SandboxSpec
 from devstudio_sandbox.supervisor import BOOT
 
@@ -137,6 +148,9 @@ class BubblewrapBackend:
 
     name = "bubblewrap"
 
+    def __init__(self, *, installation: str = "", owner: str = "") -> None:
+        self._ownership = Ownership(installation, owner)
+
     def status(self) -> BackendStatus:
         """Run the interpreter in a sandbox like the real ones."""
         program = shutil.which("bwrap")
@@ -165,12 +179,14 @@ class BubblewrapBackend:
             "workspace": WORKSPACE,
             "ttl_s": spec.ttl_s,
             "rlimits": rlimits(spec.language, spec.limits),
-            RUN_VARIABLE: str(spec.run_id),
+            "egress": egress_place(spec.egress),
+            **marks(self._ownership, spec.run_id),
         } | ({"uid": uid} if os.geteuid() == 0 else {})
         supervisor = [sys.executable, "-I", "-S", "-B", "-c", BOOT, TOOLS, json.dumps(settings)]
+        egress = show(spec.egress.parent, Path(EGRESS)) if spec.egress else ()
         with accounts(uid) as (files, fds):
             closed = ["--remount-ro", "/", "--remount-ro", "/dev"]
-            process = spawn([*arguments(program, uid, spec.limits), *files, *closed, *supervisor], {}, fds)
+            process = spawn([*arguments(program, uid, spec.limits), *egress, *files, *closed, *supervisor], {}, fds)
 
         def remove() -> None:
             process.destroy()
@@ -197,6 +213,10 @@ class BubblewrapBackend:
     def reap(self, keep: Collection[UUID] = (), only: Collection[UUID] | None = None) -> int:
         """Kill marked processes; all else goes with them."""
         return len(kill_runs(keep=keep, only=only))
+
+    def reap_owners(self, alive: Collection[str]) -> int:
+        """Kill the supervisors of owners who are gone; all else goes with them."""
+        return len(kill_runs(only=left_runs(self._ownership, alive)))
 
     def _unavailable(self, detail: str) -> BackendStatus:
         return BackendStatus(self.name, False, "bubblewrap", detail, INSTALL)

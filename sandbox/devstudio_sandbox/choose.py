@@ -16,6 +16,8 @@ def choose_backend(
     allow_process: bool = False,
     images: Mapping[str, str] | None = None,
     runtime: Runtime = "auto",
+    installation: str = "",
+    owner: str = "",
 ) -> Backend:
     """Take the strongest backend that works here, or exactly the one that is asked for.
 
@@ -31,6 +33,8 @@ def choose_backend(
         Image per language, in place of the product's own.
     runtime
         Runtime of the Docker engine; ``auto`` takes gVisor when the engine has it.
+    installation, owner
+        Whose the sandboxes are, for :meth:`Backend.reap_owners`: the database's id and this process life's.
 
     Raises
     ------
@@ -39,9 +43,9 @@ def choose_backend(
 
     """
     candidates: dict[str, Backend] = {
-        "docker": DockerBackend(docker_host, images, runtime),
-        "bubblewrap": BubblewrapBackend(),
-        "process": ProcessBackend(),
+        "docker": DockerBackend(docker_host, images, runtime, installation=installation, owner=owner),
+        "bubblewrap": BubblewrapBackend(installation=installation, owner=owner),
+        "process": ProcessBackend(installation=installation, owner=owner),
     }
     if not allow_process:
         del candidates["process"]

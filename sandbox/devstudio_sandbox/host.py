@@ -1,5 +1,6 @@
 """Tools, processes and pipes of the host, for the backends that use them directly."""
 
+import json
 import os
 import re
 import select
@@ -17,6 +18,7 @@ from uuid import UUID
 
 from devstudio_sandbox.base import RUN_VARIABLE
 from devstudio_sandbox.errors import SandboxError
+from devstudio_sandbox.identity import Ownership
 from devstudio_sandbox.ports import Language, Limits
 
 PACKAGE = Path(__file__).parent
@@ -169,6 +171,26 @@ def run_of(pid: str) -> UUID | None:
         if found:
             return UUID(found[1].decode())
     return None
+
+
+def marks(ownership: Ownership, run_id: UUID) -> dict[str, str]:
+    """Give the settings that say on a supervisor's command line whose it is; it has no use for them itself."""
+    return {RUN_VARIABLE: str(run_id), "installation": ownership.installation, "owner": ownership.owner}
+
+
+def left_runs(living: Ownership, alive: Collection[str]) -> set[UUID]:
+    """Find the runs that a supervisor serves whose owner is gone."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (process / "cmdline").read_bytes().split(b"\0")
+            settings = json.loads(next(text for text in reversed(arguments) if text))
+            owner = Ownership(settings["installation"], settings["owner"])
+        except (OSError, StopIteration, ValueError, LookupError, TypeError):  # ended meanwhile, or none of ours
+            continue
+        if living.outlives(owner, alive):
+            found.add(UUID(settings[RUN_VARIABLE]))
+    return found
 
 
 def kill_runs(*, only: Collection[UUID] | None = None, keep: Collection[UUID] = ()) -> set[UUID]:

@@ -1,6 +1,8 @@
-"""Which numeric user a tenant's code runs as."""
+"""Which numeric user a tenant's code runs as, and whose a sandbox is."""
 
 import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
 from uuid import UUID
 
 FIRST_UID = 100_000
@@ -21,3 +23,18 @@ def tenant_uid(tenant_id: UUID, *, remapped: bool = False) -> int:
     if remapped:
         return REMAPPED_FIRST_UID + number % REMAPPED_UID_COUNT
     return FIRST_UID + number % UID_COUNT
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Whose a sandbox is, so that what a killed process left can be told from what a living one uses."""
+
+    installation: str = ""
+    """All servers and workers on one database; empty where nobody asks."""
+    owner: str = ""
+    """One life of one process: the next life of the same server is another owner."""
+
+    def outlives(self, other: "Ownership", alive: Collection[str]) -> bool:
+        """Tell whether ``other`` is of the same installation, and an owner who is gone."""
+        same = bool(self.installation) and self.installation == other.installation
+        return same and other.owner != self.owner and other.owner not in alive

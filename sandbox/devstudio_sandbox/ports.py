@@ -6,6 +6,7 @@ so a caller never asks which one it got, except to show ``isolation`` to a perso
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
 from uuid import UUID
@@ -58,6 +59,11 @@ class SandboxSpec:
     limits: Limits = Limits()
     ttl_s: int = 900
     """Seconds after which the sandbox ends by itself, whatever its owner does."""
+    egress: Path | None = None
+    """Unix socket of a proxy on this host, in a directory of its own: all that the run may reach.
+
+    The whole directory shows inside, read-only; the tenant's uid must be able to use the socket.
+    """
 
 
 @dataclass(frozen=True)
@@ -229,5 +235,17 @@ class Backend(Protocol):
         -------
         int
             How many were removed.
+
+        """
+
+    def reap_owners(self, alive: Collection[str]) -> int:
+        """Remove what processes left behind that are gone: sandboxes of this installation, of owners not in ``alive``.
+
+        This backend's own owner counts as alive. Kernels, and what another installation made, are never touched.
+
+        Returns
+        -------
+        int
+            How many were removed; 0 when this backend was not told its installation.
 
         """

@@ -10,17 +10,19 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from uuid import UUID
 
-from devstudio_sandbox.base import RUN_VARIABLE, SupervisedSandbox, environment
-from devstudio_sandbox.errors import SandboxError
-from devstudio_sandbox.host import PACKAGE, PLUGIN, PLUGIN_NAME, kill_runs, rlimits, spawn, tool_path
+from devstudio_sandbox.base import SupervisedSandbox, environment
+from devstudio_sandbox.errors import SandboxError, SandboxUnavailable
+from devstudio_sandbox.host import PACKAGE, PLUGIN, PLUGIN_NAME, kill_runs, left_runs, marks, rlimits, spawn, tool_path
+from devstudio_sandbox.identity import Ownership
 from devstudio_sandbox.ports import BackendStatus, Language, SandboxSpec
 from devstudio_sandbox.supervisor import BOOT
 
 PREFIX = "renum-devstudio-"
+OWNER_FILE = "owner.json"
 DIRECTORY = re.compile(PREFIX + r"([0-9a-f-]{36})-")
 
 
@@ -29,6 +31,9 @@ class ProcessBackend:
 
     name = "process"
 
+    def __init__(self, *, installation: str = "", owner: str = "") -> None:
+        self._ownership = Ownership(installation, owner)
+
     def status(self) -> BackendStatus:
         """Say that it works: all it needs is this interpreter."""
         detail = "a plain process: it bounds mistakes, it does not hold hostile code"
@@ -36,6 +41,8 @@ class ProcessBackend:
 
     def open(self, spec: SandboxSpec) -> SupervisedSandbox:
         """Make a private directory and start a supervisor in it."""
+        if spec.egress:
+            raise SandboxUnavailable("a plain process has the whole network, so no proxy would hold it: use Docker")
         path = tool_path(spec.language)
         root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{spec.run_id}-"))
         try:
@@ -52,24 +59,28 @@ class ProcessBackend:
     def reap(self, keep: Collection[UUID] = (), only: Collection[UUID] | None = None) -> int:
         """Kill marked processes and remove directories."""
         runs = kill_runs(keep=keep, only=only)
-        for root in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-            found = DIRECTORY.match(root.name)
-            run = UUID(found[1]) if found else None
-            doomed = run is not None and run not in keep and (only is None or run in only)
-            if run is not None and doomed and root.stat().st_uid == os.getuid():
+        for root, run in directories():
+            if run not in keep and (only is None or run in only):
                 runs.add(run)
                 discard(root)
         return len(runs)
 
+    def reap_owners(self, alive: Collection[str]) -> int:
+        """Do so for the runs of owners who are gone; a directory outlives the processes, so it tells its owner too."""
+        left = left_runs(self._ownership, alive)
+        left |= {run for root, run in directories() if self._ownership.outlives(owner_of(root), alive)}
+        return self.reap(only=left) if left else 0
+
     def _open(self, spec: SandboxSpec, root: Path, path: str) -> SupervisedSandbox:
         for name in ("workspace", "home", "plugins"):
             (root / name).mkdir()
+        (root / OWNER_FILE).write_text(json.dumps(marks(self._ownership, spec.run_id)), "utf-8")
         shutil.copyfile(PLUGIN, root / "plugins" / PLUGIN_NAME)
         settings = {
             "workspace": str(root / "workspace"),
             "ttl_s": spec.ttl_s,
             "rlimits": rlimits(spec.language, spec.limits),
-            RUN_VARIABLE: str(spec.run_id),
+            **marks(self._ownership, spec.run_id),
         }
         # -B -I -S as everywhere; the package directory only serves to find the supervisor.
         argv = [sys.executable, "-I", "-S", "-B", "-c", BOOT, str(PACKAGE), json.dumps(settings)]
@@ -100,3 +111,20 @@ def discard(root: Path) -> None:
     for folder, _, _ in os.walk(root):  # top down: what is opened here can be entered next
         os.chmod(folder, 0o700)  # noqa: PTH101 - os.walk gives text
     shutil.rmtree(root, ignore_errors=True)
+
+
+def directories() -> Iterator[tuple[Path, UUID]]:
+    """Find the directories of this user's sandboxes, and their runs."""
+    for root in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        found = DIRECTORY.match(root.name)
+        if found and root.stat().st_uid == os.getuid():
+            yield root, UUID(found[1])
+
+
+def owner_of(root: Path) -> Ownership:
+    """Read who made a directory; nobody that is known when it does not say."""
+    try:
+        told = json.loads((root / OWNER_FILE).read_text("utf-8"))
+        return Ownership(told["installation"], told["owner"])
+    except (OSError, ValueError, LookupError):
+        return Ownership()

@@ -15,7 +15,8 @@ import pytest
 
 from benchmarks.conftest import Scale
 from benchmarks.reporter import Figure, Reporter
-from devstudio_sandbox.docker_backend import IMAGES, engine_address
+from devstudio_sandbox.docker_backend import IMAGES
+from devstudio_sandbox.docker_host import engine_address
 from devstudio_sandbox.docker_stream import AttachedStream
 from support.model_server import Answer, Brain, Call, ModelServer, ScriptBrain
 from support.studio import Api, Studio

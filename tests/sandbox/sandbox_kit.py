@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import docker
 
 from devstudio_sandbox import Command, Completed, Language, Limits, Sandbox, SandboxSpec, Stream
-from devstudio_sandbox.docker_backend import LABEL_RUN
+from devstudio_sandbox.docker_labels import LABEL_TENANT, Labelled
 from devstudio_sandbox.host import run_of
 from devstudio_sandbox.process_backend import DIRECTORY
 
@@ -93,9 +93,9 @@ def alive(sandbox: Sandbox, word: str) -> int:
 
 def present_runs() -> set[UUID]:
     """Find every run that has a container, a process or a directory on this machine, whoever started it."""
-    client = docker.from_env()
-    containers = client.containers.list(all=True, filters={"label": LABEL_RUN}, ignore_removed=True)
-    found = {UUID(container.labels[LABEL_RUN]) for container in containers}
+    client = docker.APIClient()
+    boxes = map(Labelled.read, client.containers(all=True, filters={"label": LABEL_TENANT}))
+    found = {UUID(box.run_id) for box in boxes if box.run_id}
     client.close()
     found |= {run for path in Path("/proc").glob("[0-9]*") if (run := run_of(path.name))}
     folders = (DIRECTORY.match(entry.name) for entry in Path(tempfile.gettempdir()).iterdir())

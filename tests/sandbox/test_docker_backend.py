@@ -20,7 +20,8 @@ from devstudio_sandbox import (
     choose_backend,
     pack,
 )
-from devstudio_sandbox.docker_backend import DockerBackend, read_engine
+from devstudio_sandbox.docker_backend import DockerBackend
+from devstudio_sandbox.docker_host import read_engine
 from devstudio_sandbox.identity import FIRST_UID, REMAPPED_FIRST_UID, tenant_uid
 
 MIB = 1024 * 1024

@@ -26,6 +26,7 @@ class Settings:
         self.uid: int | None = given.get("uid")
         self.rlimits: dict[str, int] = given.get("rlimits", {})
         self.own_cgroup: bool = given.get("own_cgroup", False)
+        self.egress: str | None = given.get("egress")
 
 
 class Job:

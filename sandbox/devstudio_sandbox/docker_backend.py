@@ -185,11 +185,14 @@ class DockerBackend:
         if spec.egress and not local_socket(engine_address(self._host)["base_url"]):
             raise SandboxUnavailable("a run with egress needs an engine on a local unix socket, which sees its proxy's")
         told = {"workspace": WORKSPACE, "ttl_s": spec.ttl_s, "own_cgroup": True, "egress": egress_place(spec.egress)}
+        apart = engine.isolation == "gvisor"
+        if apart:
+            told |= {"uid": uid, "apart": True}
         settings = json.dumps(told)
         created = api.create_container(
             image=self._images[spec.language],
             entrypoint=["python3", "-I", "-S", "-B", "-c", BOOT, TOOLS, settings],
-            user=f"{uid}:{uid}",
+            user="0:0" if apart else f"{uid}:{uid}",
             working_dir=WORKSPACE,
             hostname="sandbox",
             # Not detached, so that the engine closes the supervisor's input when this process goes away.

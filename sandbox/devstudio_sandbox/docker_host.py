@@ -69,6 +69,9 @@ def host_config(limits: Limits, uid: int, runtime: str | None, egress: Path | No
         # The directory, not the socket: a proxy that starts again makes a new socket in it.
         "mounts": [Mount(EGRESS, str(egress.parent), type="bind", read_only=True)] if egress else [],
         "cap_drop": ["ALL"],
+        # gVisor protects a pid 1 from its own uid's signals no more than any process, and its descriptors not at all.
+        # There the supervisor starts as root, turns, and gives these up; the command is the tenant's uid as anywhere.
+        "cap_add": ["SETUID", "SETGID"] if runtime == "runsc" else [],
         "security_opt": ["no-new-privileges:true"],
         "ipc_mode": "private",
         "pids_limit": limits.pids,

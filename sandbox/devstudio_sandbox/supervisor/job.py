@@ -24,6 +24,7 @@ class Settings:
         self.workspace: str = given["workspace"]
         self.ttl_s: float = given["ttl_s"]
         self.uid: int | None = given.get("uid")
+        self.apart: bool = given.get("apart", False)
         self.rlimits: dict[str, int] = given.get("rlimits", {})
         self.own_cgroup: bool = given.get("own_cgroup", False)
         self.egress: str | None = given.get("egress")
@@ -75,7 +76,8 @@ class Job:
         into = os.pipe() if self._stdin else (os.open(os.devnull, os.O_RDONLY), -1)
         self._pid = os.fork()
         if self._pid == 0:
-            become(argv, env, directory, (into[0], out[1], err[1]), failed[1], self._settings.rlimits)
+            stdio, told = (into[0], out[1], err[1]), self._settings
+            become(argv, env, directory, stdio, failed[1], told.rlimits, told.uid)
         for fd in (out[1], err[1], failed[1], into[0]):
             os.close(fd)
         with open(failed[0], "rb") as file:  # ends when the program has replaced the child

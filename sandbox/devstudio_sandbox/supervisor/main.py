@@ -15,6 +15,7 @@ from .processes import (
     PR_SET_DUMPABLE,
     PR_SET_NO_NEW_PRIVS,
     descendants,
+    give_up_capabilities,
     kill_all,
     prctl,
 )
@@ -95,14 +96,19 @@ def wake_on_child() -> int:
     return readable
 
 
-def lock_down(uid: int | None, workspace: str) -> None:
+def lock_down(settings: Settings) -> None:
     """Give up what the supervisor does not need, and close it to the command's eyes."""
     os.umask(0o022)
+    uid = settings.uid
     if uid is not None:
-        os.chown(workspace, uid, uid)
+        if not settings.apart:
+            os.chown(settings.workspace, uid, uid)
         os.setgroups([])
         os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
+        # Apart, the real and the saved uid stay another's: the command may neither signal the supervisor nor open its
+        # descriptors. As pid 1 of Linux it needs no such help; gVisor protects a pid 1 from neither.
+        os.setresuid(*((-1, uid, -1) if settings.apart else (uid, uid, uid)))
+        give_up_capabilities()
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     prctl(PR_SET_DUMPABLE, 0)
@@ -114,7 +120,7 @@ def main(arguments: str) -> None:
     os.closerange(3, 1024)
     fd_in, fd_out = take_over_stdio()
     wake = wake_on_child()
-    lock_down(settings.uid, settings.workspace)
+    lock_down(settings)
     try:
         Supervisor(Link(fd_in, fd_out, settings.ttl_s), wake, settings).serve()
     except HostGone:

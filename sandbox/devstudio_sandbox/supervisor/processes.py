@@ -7,6 +7,7 @@ import errno
 import os
 import resource
 import signal
+import struct
 import sys
 
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 4, 36, 38  # linux/prctl.h
@@ -18,6 +19,12 @@ def prctl(option: int, value: int) -> None:
     """Set an attribute of this process; elsewhere than on Linux there is none to set."""
     if sys.platform == "linux":
         LIBC.prctl(option, value, 0, 0, 0)
+
+
+def give_up_capabilities() -> None:
+    """Keep none, not even those that this process could only take up again (capset(2), version 3)."""
+    if sys.platform == "linux":
+        LIBC.capset(struct.pack("=Ii", 0x20080522, 0), bytes(24))
 
 
 def descendants() -> list[int]:
@@ -73,9 +80,12 @@ def become(
     stdio: tuple[int, int, int],
     failed: int,
     limits: dict[str, int],
+    uid: int | None,
 ) -> None:
     """In the child: turn into the command, or tell the parent why not. Never returns."""
     try:
+        if uid is not None:
+            os.setresuid(uid, uid, uid)
         os.setsid()
         for number, fd in enumerate(stdio):
             os.dup2(fd, number)

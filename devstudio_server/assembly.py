@@ -17,7 +17,9 @@ from devstudio_server.events.recorder import record_events
 from devstudio_server.events.wakeups import RedisWakeUps, WakeUps
 from devstudio_server.execution.backend import BackendChoice
 from devstudio_server.execution.control import RunControl
+from devstudio_server.execution.log_files import LogFiles
 from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
+from devstudio_server.execution.run_files import FilesOnDisk, RunFiles
 from devstudio_server.execution.runner import DEADLINE_S, SandboxRunner
 from devstudio_server.jobs import EmbeddedWorker, JobHandler, JobQueue
 from devstudio_server.jobs.models import Job
@@ -99,7 +101,8 @@ class Assembly:
             workspaces.tenant_root(LOCAL_TENANT_ID).mkdir(parents=True, exist_ok=True)
         self.ports.provide(GitStorage, GitStorage(self.folder.repositories))
         self.ports.provide(WorkspaceStorage, workspaces)
-        self.ports.provide(LogStorage, LogStorage(self.folder.logs, self.settings.run_log_bytes))
+        self.ports.provide(LogStorage, LogStorage(LogFiles(self.folder.logs), self.settings.run_log_bytes))
+        self.ports.provide(RunFiles, RunFiles(FilesOnDisk(self.folder.run_files)))
 
     def _provide_runs(self) -> None:
         """Put the sandbox behind the ports of runs."""

@@ -28,7 +28,7 @@ class DataFolder:
 
     def create(self) -> None:
         """Make them. Raises ``OSError`` when that is not possible."""
-        for folder in (self.root, self.repositories, self.workspaces, self.logs):
+        for folder in (self.root, self.repositories, self.workspaces, self.logs, self.run_files):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @property
@@ -50,3 +50,8 @@ class DataFolder:
     def logs(self) -> Path:
         """Logs of runs."""
         return self.root / "logs"
+
+    @property
+    def run_files(self) -> Path:
+        """What goes into runs and comes out of them."""
+        return self.root / "run-files"

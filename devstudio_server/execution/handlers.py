@@ -69,7 +69,7 @@ async def stream_logs(
             return _service_in(call, session).log(run_id, at, query.limit)
 
     while True:
-        changed = logs.watch(run_id)  # before reading, so that no growth between the two is missed
+        changed = logs.watch(call.actor.tenant_id, run_id)  # before reading, so that no growth between the two is missed
         page = await asyncio.to_thread(read, offset)
         if page.content or page.eof:
             yield ServerEvent("log", page.model_dump(mode="json"), id=str(page.next_offset))

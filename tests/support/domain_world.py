@@ -16,7 +16,9 @@ from devstudio_sandbox.process_backend import ProcessBackend
 from devstudio_server.auth import local_actor
 from devstudio_server.db import Actor, Units
 from devstudio_server.execution.control import RunControl
+from devstudio_server.execution.log_files import LogFiles
 from devstudio_server.execution.logs import LogStorage
+from devstudio_server.execution.run_files import FilesOnDisk, RunFiles
 from devstudio_server.execution.runner import SandboxRunner
 from devstudio_server.jobs import JobContext, JobQueue
 from devstudio_server.kit.ids import new_id
@@ -75,7 +77,8 @@ class DomainWorld:
         self.actor: Actor = local_actor()
         self.git = GitStorage(root / "repositories")
         self.workspaces = WorkspaceStorage(root / "workspaces")
-        self.logs = LogStorage(root / "logs")
+        self.logs = LogStorage(LogFiles(root / "logs"))
+        self.files = RunFiles(FilesOnDisk(root / "run-files"))
         self.control = RunControl()
         self.wakes = 0
         self.backend: Backend = backend or ProcessBackend()
@@ -83,6 +86,7 @@ class DomainWorld:
         self.ports.provide(GitStorage, self.git)
         self.ports.provide(WorkspaceStorage, self.workspaces)
         self.ports.provide(LogStorage, self.logs)
+        self.ports.provide(RunFiles, self.files)
         self.ports.provide(RunControl, self.control)
         self.ports.provide(SandboxRunner, SandboxRunner(lambda: self.backend, self.control))
         self.ports.provide(JobQueue, JobQueue(self._wake))

@@ -89,7 +89,7 @@ def run(domain: DomainWorld, files: dict[str, str], *, deadline_s: float = 60.0)
     runner = domain.ports.get(SandboxRunner)
     with domain.logs.writer(domain.actor.tenant_id, run_id) as log:
         tested = runner.test(job, log, note)
-    return tested, domain.logs.path(domain.actor.tenant_id, run_id).read_text(), run_id
+    return tested, domain.logs.read(domain.actor.tenant_id, run_id, 0, 1_000_000).decode(), run_id
 
 
 def test_a_real_run_reports_and_logs(domain: DomainWorld) -> None:

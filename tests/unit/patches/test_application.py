@@ -81,7 +81,7 @@ def get(domain: DomainWorld, run_id: UUID) -> Run:
 
 
 def log(domain: DomainWorld, run_id: UUID) -> str:
-    return domain.logs.path(domain.actor.tenant_id, run_id).read_text()
+    return domain.logs.read(domain.actor.tenant_id, run_id, 0, 1_000_000).decode()
 
 
 def head(domain: DomainWorld, session: SpecSessionRead) -> str:

@@ -113,7 +113,7 @@ class DockerBackend:
                 raise ImageMissing(f"{self._images[language]} is not there, and only its owner can build it")
             client = connect(self._host)
             try:
-                build(client, language, base_image=None, if_missing=True, say=say)
+                build(client, language, if_missing=True, say=say)
             except (DockerException, RequestException, OSError) as problem:
                 raise SandboxError(f"the image could not be built: {problem}") from problem
             finally:

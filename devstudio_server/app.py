@@ -32,13 +32,12 @@ from devstudio_server.events.service import EventService
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.logs import LOG_CAP_BYTES
 from devstudio_server.execution.runner import DEADLINE_S
-from devstudio_server.execution.service import interrupted_runs
 from devstudio_server.jobs.housekeeping import Chore, Housekeeping
 from devstudio_server.jupyter.contents import pre_save_hook
 from devstudio_server.jupyter.router import mend, scope_by_tenant
 from devstudio_server.jupyter.stopping import stop_between_callbacks
 from devstudio_server.kit.clock import now
-from devstudio_server.kit.logging import configure_logging, get_logger
+from devstudio_server.kit.logging import configure_logging
 from devstudio_server.kit.masking import keep_secret
 from devstudio_server.kit.metrics import know_models
 from devstudio_server.kv.service import KvService
@@ -55,8 +54,6 @@ from devstudio_server.web.idempotency import remove_expired_keys
 from devstudio_server.web.rate_limits import RateLimiter
 from devstudio_server.web.request_log import log_request
 from devstudio_server.web.sockets import socket_rules
-
-_log = get_logger("app")
 
 
 class DevStudioApp(ExtensionApp):
@@ -313,20 +310,7 @@ class DevStudioApp(ExtensionApp):
                 redis_url=self.redis_url,
             ),
         )
-        self._remove_leftovers()
-        self.assembly.worker.start()
-
-    def _remove_leftovers(self) -> None:
-        """Remove the sandboxes of runs that an earlier life of this server did not end; the worker does them again."""
-        runs = interrupted_runs(self.units)
-        if not runs:
-            return
-        try:
-            removed = self.assembly.backend().reap(only=runs)
-        except SandboxError as error:
-            _log.warning("leftovers_not_removed", reason=str(error))
-        else:
-            _log.info("leftovers_removed", runs=len(runs), sandboxes=removed)
+        self.assembly.start_worker()
 
     def _follow_notebooks(self) -> None:
         """Let a save of a session's notebook update its documents, and say so when Jupyter cannot see the trees."""
@@ -370,8 +354,8 @@ class DevStudioApp(ExtensionApp):
         (scope_by_tenant if self.team else mend)(cast("Any", self.serverapp).web_app)
 
     async def stop_extension(self) -> None:
-        """Stop the worker and close the database. A run under way is done again after the next start."""
-        self.assembly.worker.stop()
+        """Stop the worker and close the database. A run that is still under way is put back, and done again."""
+        self.assembly.stop_worker()
         await self.limiter.close()
         self.ports.get(HealthService).close()
         self.housekeeping.stop()

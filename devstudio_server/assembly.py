@@ -19,10 +19,14 @@ from devstudio_server.execution.backend import BackendChoice
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.log_files import LogFiles
 from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
+from devstudio_server.execution.recovery import CancelWatch, OrphanedRuns, give_up_run
 from devstudio_server.execution.run_files import FilesOnDisk, RunFiles
 from devstudio_server.execution.runner import DEADLINE_S, SandboxRunner
-from devstudio_server.jobs import EmbeddedWorker, JobHandler, JobQueue
+from devstudio_server.jobs import EmbeddedWorker, Heartbeat, JobKind, JobQueue, JobRunner, Place
+from devstudio_server.jobs.life import Life, LifeKind
 from devstudio_server.jobs.models import Job
+from devstudio_server.jobs.reconciler import Reconciler
+from devstudio_server.jobs.service import installation_of
 from devstudio_server.patches.jobs import apply_patch
 from devstudio_server.patches.service import APPLY_JOB
 from devstudio_server.scm import GitStorage
@@ -30,8 +34,8 @@ from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.settings import DataFolder
 from devstudio_server.web import Ports
 
-JOBS: dict[str, JobHandler] = {APPLY_JOB: apply_patch}
-"""What does the jobs of each kind."""
+KINDS = (JobKind(APPLY_JOB, apply_patch, Place.SERVER, give_up_run),)
+"""What does the jobs of each kind, and where."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,13 @@ class Settings:
     run_timeout_s: float = DEADLINE_S
     run_log_bytes: int = LOG_CAP_BYTES
     worker_threads: int = 2
+    """Jobs that this process does at the same time."""
 
 
 class Assembly:
     """One process's adapters. Nothing runs in the background until `start`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, kind: LifeKind = "server") -> None:
         """Open the database, and put an adapter behind each port.
 
         Raises ``OSError`` for a data folder that cannot be made, and what `open_database` raises.
@@ -66,25 +71,28 @@ class Assembly:
         self.engine: Engine = open_database(settings.database_url, settings.database_owner_url)
         self.wakeups = _wakeups(settings, self.engine)
         self.units = Units(self.engine, recorders=(partial(record_events, wake=self.wakeups.wake), record_audit))
-        self.backend = BackendChoice(
-            lambda: choose_backend(
-                settings.sandbox_backend,
-                docker_host=settings.docker_host or None,
-                allow_process=settings.allow_process_sandbox,
-                runtime=settings.sandbox_runtime,
-            )
-        )
+        self.life = Life.begun(kind)
+        self.backend = self._backend_choice(installation_of(self.units))
         self.ports = Ports()
         self._provide_storages()
         self._provide_runs()
-        self.worker = EmbeddedWorker(
-            self.units, self.ports, JOBS, actor_of=self._actor_of, threads=settings.worker_threads
-        )
-        self.ports.provide(JobQueue, JobQueue(self.worker.wake))
+        self._provide_queue()
 
     def start(self) -> None:
         """Take part in what the processes of an installation tell each other."""
         self.wakeups.start()
+
+    def start_worker(self) -> None:
+        """Do jobs, and put right what processes left that are gone."""
+        self.heartbeat.start()
+        self.reconciler.start()
+        self.worker.start()
+
+    def stop_worker(self, grace_s: float = 10.0) -> None:
+        """Take no more jobs, give those under way ``grace_s`` seconds, and put back the rest."""
+        self.worker.stop(grace_s)
+        self.reconciler.stop()
+        self.heartbeat.stop()
 
     def stop(self) -> None:
         """End what `start` began."""
@@ -93,6 +101,20 @@ class Assembly:
     def close(self) -> None:
         """Let go of the database. To be called last."""
         self.engine.dispose()
+
+    def _backend_choice(self, installation: str) -> BackendChoice:
+        """Return what chooses the sandbox: once, when it is needed."""
+        told = self.settings
+        return BackendChoice(
+            lambda: choose_backend(
+                told.sandbox_backend,
+                docker_host=told.docker_host or None,
+                allow_process=told.allow_process_sandbox,
+                runtime=told.sandbox_runtime,
+                installation=installation,
+                owner=str(self.life.id),
+            )
+        )
 
     def _provide_storages(self) -> None:
         """Put folders of this machine behind the ports of what is kept outside the database."""
@@ -109,6 +131,18 @@ class Assembly:
         control = RunControl()
         self.ports.provide(RunControl, control)
         self.ports.provide(SandboxRunner, SandboxRunner(self.backend, control, self.settings.run_timeout_s))
+
+    def _provide_queue(self) -> None:
+        """Put the table of jobs behind the port of the queue, and make what does them."""
+        self.heartbeat = Heartbeat(self.units, self.life, self.settings.worker_threads)
+        self.runner = JobRunner(self.units, self.ports, KINDS, self._actor_of, self.heartbeat)
+        self.worker = EmbeddedWorker(self.runner, self.settings.worker_threads)
+        self.ports.provide(JobQueue, JobQueue(self.worker.wake))
+        self.reconciler = Reconciler(self.units, self.heartbeat, self.worker.wake, self.backend.reap_owners)
+        self.reconciler.add(OrphanedRuns(self.ports).settle)
+        cancels = CancelWatch(self.ports.get(RunControl), self.heartbeat.hurry)
+        self.heartbeat.watch(cancels.look)
+        self.wakeups.listen(cancels.woken)
 
     def _actor_of(self, job: Job) -> Actor:
         """Return who enqueued ``job``: it acts for that person, and sees what that tenant has."""

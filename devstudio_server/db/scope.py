@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
+from uuid import NAMESPACE_DNS, UUID, uuid5
+
+SYSTEM_TENANT_ID: UUID = uuid5(NAMESPACE_DNS, "system.tenant.devstudio.renum")
+"""Owns what belongs to the installation and to no tenant: which processes there are, and who of them leads."""
 
 
 @dataclass(frozen=True)

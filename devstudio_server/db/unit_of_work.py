@@ -15,7 +15,7 @@ from devstudio_server.db.base import TenantRow
 from devstudio_server.db.changes import Recorder, changes_of
 from devstudio_server.db.engine import READ_ONLY, TENANT
 from devstudio_server.db.models import Tenant
-from devstudio_server.db.scope import Actor
+from devstudio_server.db.scope import SYSTEM_TENANT_ID, Actor
 from devstudio_server.db.values import check_values
 from devstudio_server.kit.errors import Invalid, StorageFull, Unavailable
 from devstudio_server.kit.logging import get_logger
@@ -101,9 +101,10 @@ class Units:
         )
         try:
             with self.engine.connect().execution_options(**{READ_ONLY: True}) as connection:
-                return [UUID(str(row[0])) for row in connection.execute(query)]
+                found = [UUID(str(row[0])) for row in connection.execute(query)]
         except DBAPIError as error:
             raise _explained(error) from error
+        return [tenant_id for tenant_id in found if tenant_id != SYSTEM_TENANT_ID]
 
 
 def actor_of(session: Session) -> Actor:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from uuid import UUID
 
 from devstudio_sandbox import Sandbox
+from devstudio_server.jobs import current_job
 from devstudio_server.kit.metrics import ACTIVE_CONTAINERS
 
 
@@ -21,12 +22,14 @@ class RunControl:
 
     @contextmanager
     def running(self, run_id: UUID, sandbox: Sandbox) -> Iterator[None]:
-        """Make ``sandbox`` reachable while its run lasts."""
+        """Make ``sandbox`` reachable while its run lasts; it is killed when the run's job loses its lease."""
         with self._lock:
             self._sandboxes[run_id] = sandbox
         ACTIVE_CONTAINERS.inc()
+        job = current_job()
         try:
-            yield
+            with job.hold.whenever_lost(sandbox.kill) if job else nullcontext():
+                yield
         finally:
             ACTIVE_CONTAINERS.dec()
             with self._lock:

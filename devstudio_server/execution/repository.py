@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import select
@@ -39,9 +39,14 @@ class RunRepository:
             query = query.where(Run.status == status)
         return self._session.scalars(newest_first(query, Run, page)).all()
 
-    def running(self) -> builtins.list[UUID]:
-        """Return the ids of all runs that a worker has begun and not ended."""
-        return [*self._session.scalars(select(Run.id).where(Run.status == RunStatus.RUNNING))]
+    def unfinished(self) -> builtins.list[UUID]:
+        """Return the ids of all runs that are not final."""
+        open_ones = (RunStatus.PENDING, RunStatus.RUNNING)
+        return [*self._session.scalars(select(Run.id).where(Run.status.in_(open_ones)).order_by(Run.id))]
+
+    def cancelled(self, run_ids: Collection[UUID]) -> builtins.list[UUID]:
+        """Return those of ``run_ids`` that somebody asked to stop."""
+        return [*self._session.scalars(select(Run.id).where(Run.id.in_(run_ids), Run.cancel_requested))]
 
     def add(self, run: Run) -> Run:
         """Store a new run."""

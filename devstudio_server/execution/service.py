@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from devstudio_server.db import Actor, Units, after_commit
+from devstudio_server.db import Actor, after_commit
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.errors import RunIsFinal, RunNotFound
 from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.models import Run
 from devstudio_server.execution.repository import RunRepository
 from devstudio_server.execution.schemas import LogPage, RunQuery, RunStatus, RunType
-from devstudio_server.jobs import WORKER_ID, JobQueue
+from devstudio_server.jobs import JobQueue
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.pagination import Page, page_of
 
@@ -32,13 +33,14 @@ class RunEnd:
     exit_code: int | None = None
 
 
-def interrupted_runs(units: Units) -> list[UUID]:
-    """Return the runs, of every tenant, that were under way when the server ended."""
-    found: list[UUID] = []
-    for tenant_id in units.tenants():
-        with units.begin(Actor(tenant_id, WORKER_ID), read_only=True) as session:
-            found += RunRepository(session).running()
-    return found
+def unfinished_runs(session: Session) -> list[UUID]:
+    """Return the runs of a tenant that are not final."""
+    return RunRepository(session).unfinished()
+
+
+def cancelled_runs(session: Session, run_ids: Collection[UUID]) -> list[UUID]:
+    """Return those of ``run_ids`` that somebody asked to stop."""
+    return RunRepository(session).cancelled(run_ids) if run_ids else []
 
 
 class RunService:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy.orm import Session
 
 from devstudio_server.db import Actor, Units
-from devstudio_server.jobs.worker import WORKER_ID
+from devstudio_server.jobs.heartbeat import WORKER_ID
 from devstudio_server.kit.logging import get_logger
 
 EVERY_S = 600.0

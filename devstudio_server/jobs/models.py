@@ -1,4 +1,4 @@
-"""The tables of the queue and of leases."""
+"""The tables of the queue, of leases, and of the processes that hold them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Integer, String, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devstudio_server.db import TenantRow
@@ -37,4 +37,18 @@ class Lease(TenantRow):
     resource: Mapped[str] = mapped_column(String(150))
     holder: Mapped[str] = mapped_column(String(150))
     fence: Mapped[int] = mapped_column(BigInteger, default=1)
+    expires_at: Mapped[datetime]
+
+
+class WorkerRow(TenantRow):
+    """A process that does jobs; ``id`` is its life's. A row whose time is up belongs to one that is gone."""
+
+    __tablename__ = "ds_workers"
+
+    kind: Mapped[str] = mapped_column(String(20))
+    host: Mapped[str] = mapped_column(String(200))
+    pid: Mapped[int] = mapped_column(Integer)
+    started: Mapped[int] = mapped_column(BigInteger)
+    slots: Mapped[int] = mapped_column(Integer)
+    draining: Mapped[bool] = mapped_column(Boolean, default=False)
     expires_at: Mapped[datetime]

@@ -16,22 +16,22 @@ from devstudio_server.admin.errors import NotReady
 from devstudio_server.admin.health import HealthService
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
 from devstudio_server.db import Units, create_engine
-from devstudio_server.jobs import EmbeddedWorker
 from support.domain_world import DomainWorld
+from support.job_process import JobProcess
 
 Make = Callable[..., HealthService]
 
 
 @pytest.fixture
 def make(domain: DomainWorld) -> Iterator[Make]:
-    worker = EmbeddedWorker(domain.units, domain.ports, {}, lambda _job: domain.actor)
-    worker.start()
+    process = JobProcess(domain, {})
+    process.start()
     gateway = Gateway(GatewaySettings())
 
     def build(**changes: Any) -> HealthService:
         parts: dict[str, Any] = {
             "units": domain.units,
-            "worker": worker,
+            "worker": process.worker,
             "backend": ProcessBackend,
             "gateway": gateway,
             "data_dir": domain.root,
@@ -40,7 +40,7 @@ def make(domain: DomainWorld) -> Iterator[Make]:
         return HealthService(**(parts | changes))
 
     yield build
-    worker.stop()
+    process.stop()
     gateway.close()
 
 
@@ -80,7 +80,7 @@ def test_a_disk_that_is_nearly_full_is_unhealthy(make: Make, monkeypatch: pytest
 
 
 def test_a_worker_that_stopped_is_unhealthy(make: Make, domain: DomainWorld) -> None:
-    stopped = EmbeddedWorker(domain.units, domain.ports, {}, lambda _job: domain.actor)
+    stopped = JobProcess(domain, {}).worker
     found = make(worker=stopped).check()
     assert (found.status, found.checks["worker"].ok) == ("unhealthy", False)
 

@@ -1,4 +1,7 @@
-"""Build the tar stream that :meth:`devstudio_sandbox.ports.Sandbox.put` takes."""
+"""Build tar streams: the one that ``Sandbox.put`` takes, and the one that ``Sandbox.export`` gives.
+
+Both are written here, on the host, from names and bytes: nothing but regular files can be in them.
+"""
 
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -30,17 +33,23 @@ def pack(entries: Iterable[ArchiveEntry]) -> Iterator[bytes]:
 
     """
     for entry in entries:
-        yield _header(entry)
+        yield header(entry.path, len(entry.data), executable=bool(entry.mode & 0o100))
         yield entry.data
-        yield bytes(-len(entry.data) % tarfile.BLOCKSIZE)
+        yield padding(len(entry.data))
     yield END_OF_ARCHIVE
 
 
-def _header(entry: ArchiveEntry) -> bytes:
-    parts = entry.path.split("/")
-    if not entry.path or entry.path.startswith("/") or ".." in parts or "\0" in entry.path:
-        raise WorkspaceRejected(f"{entry.path!r} does not lie in the workspace")
-    member = tarfile.TarInfo(entry.path)
-    member.size = len(entry.data)
-    member.mode = 0o755 if entry.mode & 0o100 else 0o644
+def padding(size: int) -> bytes:
+    """Return what comes behind a file of this size."""
+    return bytes(-size % tarfile.BLOCKSIZE)
+
+
+def header(path: str, size: int, *, executable: bool) -> bytes:
+    """Write the header of a regular file. Raises `WorkspaceRejected` for a path that does not lie in the workspace."""
+    parts = path.split("/")
+    if not path or path.startswith("/") or ".." in parts or "\0" in path:
+        raise WorkspaceRejected(f"{path!r} does not lie in the workspace")
+    member = tarfile.TarInfo(path)
+    member.size = size
+    member.mode = 0o755 if executable else 0o644
     return member.tobuf(tarfile.PAX_FORMAT)

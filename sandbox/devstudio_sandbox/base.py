@@ -1,6 +1,6 @@
 """What the sandboxes of all backends have in common."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -80,6 +80,19 @@ class SupervisedSandbox:
     def get(self, path: str, max_bytes: int) -> bytes | None:
         """Read one file of the workspace."""
         return self._channel.get(path, max_bytes)
+
+    def export(self, patterns: Sequence[str], *, max_bytes: int, max_files: int) -> Iterator[bytes]:
+        """Give the files of the workspace that match as a tar stream."""
+        return self._channel.export(patterns, max_bytes=max_bytes, max_files=max_files)
+
+    def quiet(self) -> bool:
+        """Tell whether a sandbox that waits for its run is still there, as far as that shows from here."""
+        return self._channel.quiet()
+
+    def adopt(self, run_id: UUID, ttl_s: int) -> None:
+        """Give a sandbox that waits to its run; raises `SandboxError` when it is not there any more."""
+        self._channel.adopt(ttl_s)
+        self.env = {**self.env, RUN_VARIABLE: str(run_id)}
 
     def kill(self) -> None:
         """Cancel the running command and every later one."""

@@ -3,9 +3,11 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
+from devstudio_sandbox.archive import END_OF_ARCHIVE, header, padding
 from devstudio_sandbox.errors import ArtifactTooLarge, SandboxError, SandboxLost, WorkspaceRejected
 from devstudio_sandbox.ports import Command, Completed, Limits, OnOutput, Stream
 from devstudio_sandbox.supervisor import wire
@@ -14,6 +16,10 @@ ANSWER_S = 60.0
 """How long a supervisor may stay silent when it has something to do other than to run a command."""
 GRACE_S = 20.0
 """How long after a command's deadline its EXIT may come before the sandbox counts as lost (its sweep takes 10 s)."""
+MAX_ENTRY = 16 * 1024
+"""Bytes that the announcement of a file may have, more or less: a path has at most 4 KiB."""
+ADOPT_S = 2.0
+"""How long a parked supervisor may take to answer: one that takes longer is not worth the wait."""
 PIECE = 256 * 1024
 MAX_STDIN = wire.MAX_STDIN
 
@@ -26,6 +32,9 @@ class Transport(Protocol):
 
     def write(self, data: bytes) -> None:
         """Write everything; OSError when the other side is gone."""
+
+    def quiet(self) -> bool:
+        """Tell whether there is nothing to read, not even the end."""
 
     def close(self) -> None:
         """Close both directions. May be called again."""
@@ -91,12 +100,41 @@ class Channel:
                 kind, payload = self._receive(ANSWER_S)
                 if kind == wire.DATA:
                     content += payload
+                    if len(content) > max_bytes:  # it stops there by itself, unless something has taken it over
+                        self._destroy()
+                        raise SandboxLost("the sandbox sent more than was asked for, and was destroyed")
                 elif kind == wire.DONE:
                     return bytes(content)
                 elif json.loads(payload)["code"] == "missing":
                     return None
                 else:
                     raise refusal(payload)
+
+    def export(self, patterns: Sequence[str], *, max_bytes: int, max_files: int) -> Iterator[bytes]:
+        """See :meth:`devstudio_sandbox.ports.Sandbox.export`. What the supervisor says is held against the bounds."""
+        with self._turn:
+            self._ask(wire.EXPORT, patterns=list(patterns), max_bytes=max_bytes, max_files=max_files)
+            frames, whole = self._frames_until_done(), False
+            try:
+                yield from Export(max_bytes, max_files).members(frames)
+                whole = True
+            finally:
+                if not whole:
+                    self._drop(frames, max_bytes + max_files * MAX_ENTRY)
+            yield END_OF_ARCHIVE
+
+    def adopt(self, ttl_s: float) -> None:
+        """Take a parked supervisor over for a run: from now it lives ``ttl_s``.
+
+        Raises `SandboxError` when it does not answer, and then is destroyed.
+        """
+        with self._turn:
+            self._ask(wire.ADOPT, ttl_s=ttl_s)
+            self._expect(wire.DONE, ADOPT_S)
+
+    def quiet(self) -> bool:
+        """Tell whether a supervisor that was asked nothing says nothing: it would speak, or close, only at its end."""
+        return self._transport.quiet()
 
     def kill(self) -> None:
         """See :meth:`devstudio_sandbox.ports.Sandbox.kill`."""
@@ -129,8 +167,26 @@ class Channel:
             else:
                 raise refusal(payload)
 
-    def _expect(self, wanted: int) -> None:
-        kind, payload = self._receive(ANSWER_S)
+    def _drop(self, frames: Iterator[tuple[int, bytes]], most: int) -> None:
+        """Skip the rest of an export that nobody reads: the next answer has to be that to the next question."""
+        with suppress(SandboxError):
+            for _, payload in frames:
+                most -= len(payload)
+                if most < 0:
+                    self._destroy()
+                    return
+
+    def _frames_until_done(self) -> Iterator[tuple[int, bytes]]:
+        while True:
+            kind, payload = self._receive(ANSWER_S)
+            if kind == wire.DONE:
+                return
+            if kind == wire.ERROR:
+                raise refusal(payload)
+            yield kind, payload
+
+    def _expect(self, wanted: int, timeout_s: float = ANSWER_S) -> None:
+        kind, payload = self._receive(timeout_s)
         if kind != wanted:
             raise refusal(payload)
 
@@ -185,6 +241,38 @@ class Channel:
             "the sandbox went away (its engine stopped, it was removed, or its time to live ran out); run it again"
             + (f". It last said: {said[-500:]}" if said else "")
         )
+
+
+class Export:
+    """Turns what a supervisor sends of an export into members of a tar stream."""
+
+    def __init__(self, max_bytes: int, max_files: int) -> None:
+        self._bytes_left, self._files_left = max_bytes, max_files
+
+    def members(self, frames: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+        """Yield the members; raises `SandboxLost` for what is not as agreed."""
+        due = behind = 0
+        for kind, payload in frames:
+            if kind == wire.ENTRY and not due:
+                told = json.loads(payload)
+                due = behind = told["size"]
+                self._count(due)
+                yield header(told["path"], due, executable=told["executable"])
+            elif kind == wire.DATA and len(payload) <= due:
+                due -= len(payload)
+                yield payload
+            else:
+                raise SandboxLost("the sandbox sent something else than it announced; run it again")
+            if not due:
+                yield padding(behind)
+        if due:
+            raise SandboxLost("the sandbox sent less than it announced; run it again")
+
+    def _count(self, size: int) -> None:
+        self._files_left -= 1
+        self._bytes_left -= size
+        if self._files_left < 0 or self._bytes_left < 0 or size < 0:
+            raise ArtifactTooLarge("the sandbox sent more than was asked for")
 
 
 CANCELLED = Completed(

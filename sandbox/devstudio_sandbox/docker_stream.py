@@ -8,6 +8,8 @@ from typing import Any
 
 import docker
 
+from devstudio_sandbox.host import is_quiet
+
 STREAM_HEADER = struct.Struct("!BxxxI")
 """Docker Engine API, "Attach to a container": one byte of stream, three of nothing, four of length."""
 STDERR = 2
@@ -56,6 +58,10 @@ class AttachedStream:
                 continue
             rest = rest[sent:]
             until = time.monotonic() + STALLED_S
+
+    def quiet(self) -> bool:
+        """Tell whether there is nothing to read, not even the end."""
+        return not self._buffer and is_quiet(self._socket.fileno())
 
     def close(self) -> None:
         """Close the connection."""

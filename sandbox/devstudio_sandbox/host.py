@@ -127,6 +127,10 @@ class PipedProcess:
                 wait(self._in.fileno(), select.POLLOUT, STALLED_S)
                 rest = rest[os.write(self._in.fileno(), rest[: select.PIPE_BUF]) :]
 
+    def quiet(self) -> bool:
+        """Tell whether there is nothing to read, not even the end."""
+        return not self._out.closed and is_quiet(self._out.fileno())
+
     def close(self) -> None:
         """Close its input, which tells it to leave; kill it when it does not."""
         with self._writing:
@@ -151,6 +155,15 @@ class PipedProcess:
         size = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, size - DIAGNOSIS_BYTES))
         return self._stderr.read().decode(errors="replace")
+
+
+def is_quiet(fd: int) -> bool:
+    """Tell whether a descriptor is open and has nothing to read, not even the end."""
+    if fd < 0:
+        return False
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return not poller.poll(0)
 
 
 def wait(fd: int, event: int, timeout_s: float) -> None:

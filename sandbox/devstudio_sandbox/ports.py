@@ -4,7 +4,7 @@ Every backend passes the same conformity test (``tests/sandbox/test_conformity.p
 so a caller never asks which one it got, except to show ``isolation`` to a person.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -154,6 +154,23 @@ class Sandbox(Protocol):
             It has more than ``max_bytes``.
         WorkspaceRejected
             The path leads out, goes through a link, or names something that is no regular file.
+        SandboxLost
+            The sandbox is gone.
+
+        """
+
+    def export(self, patterns: Sequence[str], *, max_bytes: int, max_files: int) -> Iterator[bytes]:
+        """Give the regular files of the workspace that match one of the patterns, as a tar stream.
+
+        ``*``, ``?`` and ``[…]`` match within a name, ``**`` any number of folders. Links and devices are left out, so
+        is who owns a file and when it was changed. What comes before an error is of no use.
+
+        Raises
+        ------
+        ArtifactTooLarge
+            More than ``max_files`` match, or they have more than ``max_bytes`` together; told before the first byte.
+        WorkspaceRejected
+            A pattern leads out, or something cannot be read.
         SandboxLost
             The sandbox is gone.
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -107,10 +108,10 @@ class ProcessBackend:
 
 
 def discard(root: Path) -> None:
-    """Remove a directory whatever modes the command has left in it."""
-    for folder, _, _ in os.walk(root):  # top down: what is opened here can be entered next
-        os.chmod(folder, 0o700)  # noqa: PTH101 - os.walk gives text
-    shutil.rmtree(root, ignore_errors=True)
+    """Remove a directory whatever modes the command has left in it, and however deep: Python's own would recurse."""
+    for tool in (("rm", "-rf"), ("chmod", "-R", "u+rwx"), ("rm", "-rf")):
+        if root.exists():
+            subprocess.run([*tool, "--", str(root)], stderr=subprocess.DEVNULL, check=False)
 
 
 def directories() -> Iterator[tuple[Path, UUID]]:

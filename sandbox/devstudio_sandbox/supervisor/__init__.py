@@ -13,6 +13,8 @@ The host asks, one question at a time (``KILL`` and ``QUIT`` may come at any mom
     PUT {max_bytes, max_files}, CHUNK …, END                        -> DONE | ERROR
     CHUNK … (standard input), START {argv, cwd, env, deadline_s}    -> STDOUT and STDERR …, EXIT | ERROR
     GET {path, max_bytes}                                           -> DATA …, DONE | ERROR
+    EXPORT {patterns, max_bytes, max_files}     -> (ENTRY {path, size, executable}, DATA …) …, DONE | ERROR
+    ADOPT {ttl_s}: the time to live begins anew, for a run          -> DONE
     KILL · QUIT · end of file                                       -> (none)
 
 It begins with READY, and every ERROR is ``{code, message}``. Its own standard error is for diagnosis only.

@@ -25,9 +25,13 @@ class Settings:
         self.ttl_s: float = given["ttl_s"]
         self.uid: int | None = given.get("uid")
         self.apart: bool = given.get("apart", False)
+        self.pids: int | None = given.get("pids")
+        self.group = -1
+        """By what a command joins the control group of its tasks; -1 where there is none."""
         self.rlimits: dict[str, int] = given.get("rlimits", {})
         self.own_cgroup: bool = given.get("own_cgroup", False)
         self.egress: str | None = given.get("egress")
+        self.parked: bool = given.get("parked", False)
 
 
 class Job:
@@ -77,7 +81,7 @@ class Job:
         self._pid = os.fork()
         if self._pid == 0:
             stdio, told = (into[0], out[1], err[1]), self._settings
-            become(argv, env, directory, stdio, failed[1], told.rlimits, told.uid)
+            become(argv, env, directory, stdio, failed[1], told.rlimits, (told.uid, told.group))
         for fd in (out[1], err[1], failed[1], into[0]):
             os.close(fd)
         with open(failed[0], "rb") as file:  # ends when the program has replaced the child

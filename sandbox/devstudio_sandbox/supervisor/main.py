@@ -14,12 +14,28 @@ from .processes import (
     PR_SET_CHILD_SUBREAPER,
     PR_SET_DUMPABLE,
     PR_SET_NO_NEW_PRIVS,
+    bound_tasks,
     descendants,
     give_up_capabilities,
     kill_all,
     prctl,
 )
-from .wire import CHUNK, DONE, ERROR, GET, MAX_STDIN, PROTOCOL, PUT, READY, START, HostGone, Link, Refused
+from .wire import (
+    ADOPT,
+    CHUNK,
+    DONE,
+    ERROR,
+    EXPORT,
+    GET,
+    MAX_STDIN,
+    PROTOCOL,
+    PUT,
+    READY,
+    START,
+    HostGone,
+    Link,
+    Refused,
+)
 
 
 class Supervisor:
@@ -29,9 +45,16 @@ class Supervisor:
         self._link, self._wake, self._settings = link, wake, settings
         self._root = os.open(settings.workspace, os.O_RDONLY | os.O_DIRECTORY)
         self._stdin = bytearray()
+        self._forward = None
+        if settings.egress:
+            from .forward import Forward  # noqa: PLC0415 - few runs have a proxy, and loading it takes time
+
+            self._forward = Forward(settings.egress, settings.uid)
 
     def serve(self) -> None:
         """Go on until the host is gone."""
+        if self._settings.parked:  # what a run will need, it finds loaded
+            import tarfile  # noqa: F401, PLC0415
         version = sys.version.split()[0]
         self._link.send_json(READY, protocol=PROTOCOL, pid=os.getpid(), python=version)
         while True:
@@ -55,6 +78,13 @@ class Supervisor:
         elif kind == GET:
             size = read_file(self._root, link=self._link, **json.loads(payload))
             self._link.send_json(DONE, size=size)
+        elif kind == EXPORT:
+            from .export import Exporter  # noqa: PLC0415 - a run without artifacts need not wait for it
+
+            Exporter(self._root, **json.loads(payload)).run(self._link)
+        elif kind == ADOPT:
+            self._link.expires = time.monotonic() + json.loads(payload)["ttl_s"]
+            self._link.send_json(DONE)
 
     def _start(self, request: dict[str, object], stdin: bytes) -> None:
         cwd = str(request.pop("cwd"))
@@ -64,6 +94,8 @@ class Supervisor:
             text = f"cannot work in {cwd!r}: {os.strerror(problem.errno or 0)} (links are not followed)"
             raise Refused("path", text) from problem
         try:
+            if self._forward:
+                self._forward.begin()
             job = Job(self._link, self._wake, self._settings, stdin)
             job.run(directory=directory, **request)  # type: ignore[arg-type]
         finally:
@@ -100,6 +132,8 @@ def lock_down(settings: Settings) -> None:
     """Give up what the supervisor does not need, and close it to the command's eyes."""
     os.umask(0o022)
     uid = settings.uid
+    if settings.pids is not None:
+        settings.group = bound_tasks(settings.pids)
     if uid is not None:
         if not settings.apart:
             os.chown(settings.workspace, uid, uid)

@@ -9,9 +9,9 @@ import struct
 import time
 from collections import deque
 
-PROTOCOL = 1
-PUT, CHUNK, END, START, GET, KILL, QUIT = range(1, 8)
-READY, STDOUT, STDERR, EXIT, DATA, DONE, ERROR = range(65, 72)
+PROTOCOL = 2
+PUT, CHUNK, END, START, GET, KILL, QUIT, ADOPT, EXPORT = range(1, 10)
+READY, STDOUT, STDERR, EXIT, DATA, DONE, ERROR, ENTRY = range(65, 73)
 HEADER = struct.Struct("!BI")
 MAX_FRAME = 1 << 20
 MAX_STDIN = 16 << 20

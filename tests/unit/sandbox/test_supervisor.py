@@ -185,3 +185,40 @@ def test_it_needs_nothing_but_an_old_standard_library() -> None:
             if isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [node.module or ""]
             assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names, module
+
+
+def test_a_file_that_grows_while_it_is_read_ends_where_it_was_announced(raw: Raw, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"a" * 3_000_000)
+    raw.send(wire.EXPORT, {"patterns": ["*"], "max_bytes": 3_000_000, "max_files": 1})
+    kind, payload = raw.receive()
+    assert (kind, json.loads(payload)) == (wire.ENTRY, {"path": "log", "size": 3_000_000, "executable": False})
+    with (tmp_path / "log").open("ab") as file:
+        file.write(b"b" * 500_000)
+    data = b""
+    while (frame := raw.receive())[0] == wire.DATA:
+        data += frame[1]
+    assert data == b"a" * 3_000_000
+    assert frame[0] == wire.DONE
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_an_error(raw: Raw, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"a" * 3_000_000)
+    raw.send(wire.EXPORT, {"patterns": ["*"], "max_bytes": 3_000_000, "max_files": 1})
+    assert raw.receive()[0] == wire.ENTRY
+    os.truncate(tmp_path / "log", 1000)
+    while (frame := raw.receive())[0] == wire.DATA:
+        pass
+    assert frame[0] == wire.ERROR
+    assert "shorter" in json.loads(frame[1])["message"]
+
+
+def test_an_adopted_supervisor_lives_as_long_as_it_is_told_from_then_on(tmp_path: Path) -> None:
+    supervisor = Raw(tmp_path, ttl_s=1, parked=True)
+    supervisor.receive()
+    supervisor.send(wire.ADOPT, {"ttl_s": 60})
+    assert supervisor.receive()[0] == wire.DONE
+    supervisor.start("sleep", "1.5")
+    assert supervisor.until_exit()[1]["exit_code"] == 0
+    supervisor.send(wire.ADOPT, {"ttl_s": 0})
+    assert supervisor.process.wait(15) == 0
+    supervisor.end()

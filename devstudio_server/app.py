@@ -15,7 +15,9 @@ from jupyter_server.serverapp import ServerApp
 from sqlalchemy import make_url
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
+from devstudio_kernels.host import KernelHost, own_name
 from devstudio_sandbox import Preference, Runtime, SandboxError
+from devstudio_sandbox.identity import Ownership
 from devstudio_server._version import __version__
 from devstudio_server.admin.health import HealthService
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
@@ -29,11 +31,12 @@ from devstudio_server.auth.user import NOBODY, actor_of_user
 from devstudio_server.db import current_actor
 from devstudio_server.events.feeds import EventFeeds
 from devstudio_server.events.service import EventService
+from devstudio_server.execution.command_policy import DEADLINE_S, PROGRAMS
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.logs import LOG_CAP_BYTES
-from devstudio_server.execution.runner import DEADLINE_S
 from devstudio_server.jobs.housekeeping import Chore, Housekeeping
 from devstudio_server.jupyter.contents import pre_save_hook
+from devstudio_server.jupyter.kernel_care import KernelCare
 from devstudio_server.jupyter.router import mend, scope_by_tenant
 from devstudio_server.jupyter.stopping import stop_between_callbacks
 from devstudio_server.kit.clock import now
@@ -106,6 +109,16 @@ class DevStudioApp(ExtensionApp):
         config=True
     )
     run_timeout_s = Float(DEADLINE_S, min=1, help="Longest that one run's tests may take, in seconds.").tag(config=True)
+    run_programs = List(
+        Unicode(),
+        [*PROGRAMS],
+        help="Programs that the command of a run may begin with. No boundary, which the sandbox is: a policy with clear "
+        "refusals.",
+    ).tag(config=True)
+    run_limits = Dict(
+        help="What one run gets, and the most that a project can ask for, in place of the defaults: "
+        "{'memory_bytes': 4294967296, 'cpus': 2.0, 'pids': 256, 'workspace_bytes': 1073741824}."
+    ).tag(config=True)
     run_log_bytes = Int(LOG_CAP_BYTES, min=1024, help="What one run may log, in bytes; the rest is cut, visibly.").tag(
         config=True
     )
@@ -138,6 +151,14 @@ class DevStudioApp(ExtensionApp):
     worker_threads = Int(2, min=1, help="Runs that this server does at the same time.").tag(config=True)
     web_threads = Int(8, min=1, help="Requests that this server works on at the same time.").tag(config=True)
 
+    warm_kernels = Int(
+        1,
+        min=0,
+        help="Kernels that are started ahead for each tenant and language that asked for one; each takes about 60 MB.",
+    ).tag(config=True)
+    kernel_away_hours = Float(
+        24, min=0.01, help="How long a sandboxed kernel goes on while the server is away, in hours."
+    ).tag(config=True)
     rate_limits = Dict(
         help="Rate limits by name, in place of the defaults: {'generate.tenant': '20/minute', 'read.user': ''}; "
         "an empty one is none. In the local mode only those named here hold. See docs/operations.md."
@@ -187,10 +208,18 @@ class DevStudioApp(ExtensionApp):
         self._start_streams()
         self._open_gate()
         self._start_worker()
+        self._start_kernels()
         self._follow_notebooks()
         self.executor = ThreadPoolExecutor(self.web_threads, thread_name_prefix="devstudio-web")
         if self.serverapp is not None:
             stop_between_callbacks(self.serverapp)
+
+    def _start_kernels(self) -> None:
+        """Take over the kernels that outlived the last life of this server, and keep some warm."""
+        ours = Ownership(own_name(self.assembly.folder.root), str(self.assembly.life.id))
+        host = KernelHost(docker_host=self.docker_host or None, ownership=ours, away_s=self.kernel_away_hours * 3600)
+        self.kernel_care = KernelCare(self.settings["kernel_manager"], host, self.warm_kernels)
+        self.kernel_care.begin()
 
     def _limit_requests(self) -> None:
         """Read the limits before anything is opened: a server that cannot keep them does not serve."""
@@ -278,6 +307,8 @@ class DevStudioApp(ExtensionApp):
             allow_process_sandbox=self.allow_process_sandbox,
             run_timeout_s=self.run_timeout_s,
             run_log_bytes=self.run_log_bytes,
+            run_programs=tuple(self.run_programs),
+            run_limits=self.run_limits,
             worker_threads=self.worker_threads,
         )
 
@@ -355,6 +386,7 @@ class DevStudioApp(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """Stop the worker and close the database. A run that is still under way is put back, and done again."""
+        await self.kernel_care.end()
         self.assembly.stop_worker()
         await self.limiter.close()
         self.ports.get(HealthService).close()

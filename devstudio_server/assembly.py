@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-from devstudio_sandbox import Preference, Runtime, choose_backend
+from devstudio_sandbox import Limits, Preference, Runtime, choose_backend
 from devstudio_server.audit.recorder import record_audit
 from devstudio_server.auth.identity import LOCAL_TENANT_ID, local_actor
 from devstudio_server.db import Actor, Units
@@ -16,25 +17,27 @@ from devstudio_server.db.opening import open_database
 from devstudio_server.events.recorder import record_events
 from devstudio_server.events.wakeups import RedisWakeUps, WakeUps
 from devstudio_server.execution.backend import BackendChoice
+from devstudio_server.execution.command_policy import DEADLINE_S, PROGRAMS, RunPolicy, limits_of
 from devstudio_server.execution.control import RunControl
+from devstudio_server.execution.inputs import RunInputs
+from devstudio_server.execution.jobs import JOBS as RUN_JOBS
 from devstudio_server.execution.log_files import LogFiles
 from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
-from devstudio_server.execution.recovery import CancelWatch, OrphanedRuns, give_up_run
+from devstudio_server.execution.recovery import CancelWatch, OrphanedRuns
 from devstudio_server.execution.run_files import FilesOnDisk, RunFiles
-from devstudio_server.execution.runner import DEADLINE_S, SandboxRunner
-from devstudio_server.jobs import EmbeddedWorker, Heartbeat, JobKind, JobQueue, JobRunner, Place
+from devstudio_server.execution.runner import SandboxRunner
+from devstudio_server.jobs import EmbeddedWorker, Heartbeat, JobQueue, JobRunner
 from devstudio_server.jobs.life import Life, LifeKind
 from devstudio_server.jobs.models import Job
 from devstudio_server.jobs.reconciler import Reconciler
 from devstudio_server.jobs.service import installation_of
-from devstudio_server.patches.jobs import apply_patch
-from devstudio_server.patches.service import APPLY_JOB
+from devstudio_server.patches.jobs import JOBS as PATCH_JOBS
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.settings import DataFolder
 from devstudio_server.web import Ports
 
-KINDS = (JobKind(APPLY_JOB, apply_patch, Place.SERVER, give_up_run),)
+KINDS = (*RUN_JOBS, *PATCH_JOBS)
 """What does the jobs of each kind, and where."""
 
 
@@ -53,6 +56,8 @@ class Settings:
     allow_process_sandbox: bool = False
     run_timeout_s: float = DEADLINE_S
     run_log_bytes: int = LOG_CAP_BYTES
+    run_programs: tuple[str, ...] = PROGRAMS
+    run_limits: Mapping[str, float] = field(default_factory=dict)
     worker_threads: int = 2
     """Jobs that this process does at the same time."""
 
@@ -130,7 +135,12 @@ class Assembly:
         """Put the sandbox behind the ports of runs."""
         control = RunControl()
         self.ports.provide(RunControl, control)
-        self.ports.provide(SandboxRunner, SandboxRunner(self.backend, control, self.settings.run_timeout_s))
+        self.ports.provide(SandboxRunner, SandboxRunner(self.backend, control))
+        limits = limits_of(self.settings.run_limits, Limits())
+        self.ports.provide(RunPolicy, RunPolicy(self.settings.run_programs, self.settings.run_timeout_s, limits))
+        # Workers of a team may be processes without repositories; an embedded database has no other process.
+        shipped = self.engine.dialect.name == "postgresql"
+        self.ports.provide(RunInputs, RunInputs(self.ports.get(GitStorage), self.ports.get(RunFiles), shipped=shipped))
 
     def _provide_queue(self) -> None:
         """Put the table of jobs behind the port of the queue, and make what does them."""

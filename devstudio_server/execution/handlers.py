@@ -9,13 +9,32 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from devstudio_server.auth import Permission
+from devstudio_server.execution.artifacts import open_artifact
+from devstudio_server.execution.command_policy import RunPolicy
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.logs import LogStorage
-from devstudio_server.execution.schemas import LogPage, LogQuery, RunQuery, RunRead
+from devstudio_server.execution.run_files import RunFiles
+from devstudio_server.execution.run_settings import RunSettingsRead, RunSettingsWrite
+from devstudio_server.execution.schemas import (
+    ArtifactList,
+    ArtifactRead,
+    LogPage,
+    LogQuery,
+    RecipeRequest,
+    RequestedType,
+    RunCreate,
+    RunQuery,
+    RunRead,
+)
 from devstudio_server.execution.service import RunService
+from devstudio_server.execution.settings_service import RunSettingsService
+from devstudio_server.execution.starting import RunStarter
 from devstudio_server.jobs import JobQueue
-from devstudio_server.kit.errors import Conflict, Invalid
-from devstudio_server.web import Call, ListPage, Operations
+from devstudio_server.kit.errors import Conflict, Invalid, NotFound
+from devstudio_server.projects.service import ProjectService
+from devstudio_server.scm import GitStorage
+from devstudio_server.scm.workspace import WorkspaceStorage
+from devstudio_server.web import Attachment, Call, Limit, ListPage, Operations
 from devstudio_server.web.schemas import list_page
 from devstudio_server.web.sse import ServerEvent
 
@@ -30,6 +49,66 @@ def _service(call: Call) -> RunService:
 
 def _service_in(call: Call, session: Session) -> RunService:
     return RunService(session, call.actor, call.port(JobQueue), call.port(LogStorage), call.port(RunControl))
+
+
+def _start(call: Call, payload: RunCreate) -> RunRead:
+    return RunRead.model_validate(RunStarter(call.session, call.actor, call.ports).start(payload))
+
+
+@operations.operation(
+    "POST",
+    "exec",
+    permission=Permission.EXEC_RUN,
+    status=202,
+    summary="Run something in the sandbox",
+    errors=(NotFound, Conflict),
+    limit=Limit.EXECUTE,
+)
+def run_command(call: Call, body: RunCreate) -> RunRead:
+    """Queue a run on a state of the project: a command of an allowed program, or how the project is tested or built."""
+    return _start(call, body)
+
+
+@operations.operation(
+    "POST",
+    "exec/test",
+    permission=Permission.EXEC_RUN,
+    status=202,
+    summary="Test a project",
+    errors=(NotFound, Conflict),
+    limit=Limit.EXECUTE,
+)
+def run_tests(call: Call, body: RecipeRequest) -> RunRead:
+    """Queue a run of the project's tests, as its settings or its files say."""
+    return _start(call, RunCreate(type=RequestedType.TEST, **body.model_dump()))
+
+
+@operations.operation(
+    "POST",
+    "exec/build",
+    permission=Permission.EXEC_RUN,
+    status=202,
+    summary="Build a project",
+    errors=(NotFound, Conflict),
+    limit=Limit.EXECUTE,
+)
+def run_build(call: Call, body: RecipeRequest) -> RunRead:
+    """Queue a run that builds the project, as its settings or its files say."""
+    return _start(call, RunCreate(type=RequestedType.BUILD, **body.model_dump()))
+
+
+@operations.operation(
+    "POST",
+    "exec/{run_id}/rerun",
+    permission=Permission.EXEC_RUN,
+    status=202,
+    summary="Repeat a run",
+    errors=(Conflict,),
+    limit=Limit.EXECUTE,
+)
+def repeat_run(call: Call, run_id: UUID) -> RunRead:
+    """Queue a new run with the plan of one that has ended: the same command on the same tree."""
+    return RunRead.model_validate(RunStarter(call.session, call.actor, call.ports).repeat(run_id))
 
 
 @operations.operation("GET", "exec", permission=Permission.EXEC_VIEW_LOGS, summary="List runs")
@@ -52,6 +131,23 @@ def cancel_run(call: Call, run_id: UUID) -> RunRead:
     return RunRead.model_validate(_service(call).cancel(run_id))
 
 
+@operations.operation(
+    "GET", "exec/{run_id}/artifacts", permission=Permission.EXEC_VIEW_LOGS, summary="List the artifacts of a run"
+)
+def list_artifacts(call: Call, run_id: UUID) -> ArtifactList:
+    """List the files that a run left."""
+    found = _service(call).get(run_id).artifacts
+    return ArtifactList(items=[ArtifactRead.model_validate(artifact) for artifact in found])
+
+
+@operations.operation(
+    "GET", "exec/{run_id}/artifacts/{name}", permission=Permission.EXEC_VIEW_LOGS, summary="Download an artifact"
+)
+def get_artifact(call: Call, run_id: UUID, name: str) -> Attachment:
+    """Return the bytes of a file that a run left, as a download; write `/` in its name as `%2F`."""
+    return open_artifact(_service(call).get(run_id), name, call.port(RunFiles))
+
+
 async def stream_logs(
     call: Call, run_id: UUID, query: LogQuery, last_event_id: str | None
 ) -> AsyncIterator[ServerEvent]:
@@ -69,7 +165,9 @@ async def stream_logs(
             return _service_in(call, session).log(run_id, at, query.limit)
 
     while True:
-        changed = logs.watch(call.actor.tenant_id, run_id)  # before reading, so that no growth between the two is missed
+        changed = logs.watch(
+            call.actor.tenant_id, run_id
+        )  # before reading, so that no growth between the two is missed
         page = await asyncio.to_thread(read, offset)
         if page.content or page.eof:
             yield ServerEvent("log", page.model_dump(mode="json"), id=str(page.next_offset))
@@ -90,3 +188,32 @@ async def stream_logs(
 def get_logs(call: Call, run_id: UUID, query: LogQuery) -> LogPage:
     """Return a piece of the log from a byte offset; with `Accept: text/event-stream`, follow it to its end."""
     return _service(call).log(run_id, query.offset, query.limit)
+
+
+def _project(call: Call, project_id: UUID, *, change: bool = False) -> UUID:
+    projects = ProjectService(call.session, call.actor, call.port(GitStorage), call.port(WorkspaceStorage))
+    return (projects.get_writable if change else projects.get)(project_id).id
+
+
+@operations.operation(
+    "GET",
+    "projects/{project_id}/run-settings",
+    permission=Permission.SPEC_READ,
+    summary="Get the run settings of a project",
+)
+def get_run_settings(call: Call, project_id: UUID) -> RunSettingsRead:
+    """Return how the project is tested and built, and what this server allows; the defaults until someone sets them."""
+    return RunSettingsService(call.session, call.port(RunPolicy)).get(_project(call, project_id))
+
+
+@operations.operation(
+    "PUT",
+    "projects/{project_id}/run-settings",
+    permission=Permission.SPEC_UPDATE,
+    summary="Set the run settings of a project",
+    errors=(Conflict,),
+)
+def put_run_settings(call: Call, project_id: UUID, body: RunSettingsWrite) -> RunSettingsRead:
+    """Set them all. Runs that are asked for from now on have them, those that apply patches, too."""
+    settings = RunSettingsService(call.session, call.port(RunPolicy))
+    return settings.put(_project(call, project_id, change=True), body, call.if_match)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from devstudio_server.db import newest_first
-from devstudio_server.execution.models import Run
+from devstudio_server.execution.models import Run, RunSettings
 from devstudio_server.execution.schemas import RunStatus
 from devstudio_server.kit.pagination import PageRequest
 
@@ -30,13 +30,12 @@ class RunRepository:
         """Return a run, or None."""
         return self._session.scalars(select(Run).where(Run.id == run_id)).one_or_none()
 
-    def list(self, page: PageRequest, *, project_id: UUID | None, status: str | None) -> Sequence[Run]:
-        """Return up to ``page.limit + 1`` runs, newest first."""
+    def list(self, page: PageRequest, **wanted: UUID | str | None) -> Sequence[Run]:
+        """Return up to ``page.limit + 1`` runs, newest first, whose columns have the ``wanted`` values."""
         query = select(Run)
-        if project_id is not None:
-            query = query.where(Run.project_id == project_id)
-        if status is not None:
-            query = query.where(Run.status == status)
+        for name, value in wanted.items():
+            if value is not None:
+                query = query.where(getattr(Run, name) == value)
         return self._session.scalars(newest_first(query, Run, page)).all()
 
     def unfinished(self) -> builtins.list[UUID]:
@@ -53,3 +52,20 @@ class RunRepository:
         self._session.add(run)
         self._session.flush()
         return run
+
+
+class RunSettingsRepository:
+    """Reads and adds the run settings of projects within one unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        """Work in ``session``."""
+        self._session = session
+
+    def find(self, project_id: UUID) -> RunSettings | None:
+        """Return the settings of a project, or None while nobody has set any."""
+        return self._session.scalars(select(RunSettings).where(RunSettings.project_id == project_id)).one_or_none()
+
+    def add(self, settings: RunSettings) -> None:
+        """Store the first settings of a project."""
+        self._session.add(settings)
+        self._session.flush()

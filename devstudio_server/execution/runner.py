@@ -1,125 +1,101 @@
-"""Does the work of a run in a sandbox: base tree in, patch applied, tests run, report out."""
+"""Does the work of a run in a sandbox: tree in, command run, report, coverage and artifacts out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
 from devstudio_sandbox import (
-    ArchiveEntry,
+    ArtifactTooLarge,
     Backend,
-    Command,
     Completed,
     ImageMissing,
-    Limits,
     Recipe,
     ReportInvalid,
     Sandbox,
+    SandboxError,
+    SandboxLost,
     SandboxSpec,
     Stream,
     TestReport,
-    detect,
-    pack,
+    WorkspaceRejected,
     parse_junit,
 )
+from devstudio_sandbox.coverage import MAX_COVERAGE_BYTES, CoverageReport, parse_lcov
+from devstudio_server.execution.artifacts import MAX_ARTIFACT_BYTES, MAX_ARTIFACTS
 from devstudio_server.execution.control import RunControl
-from devstudio_server.execution.logs import LogWriter
-from devstudio_server.execution.schemas import RunStatus, TestOutcome
-from devstudio_server.execution.service import RunEnd
+from devstudio_server.execution.logs import LogStream, LogWriter
+from devstudio_server.execution.plans import RunPlan
+from devstudio_server.execution.results import Ended, RunResult, coverage_of, judge
+from devstudio_server.execution.schemas import ArtifactRead, RunStatus, RunType
 from devstudio_server.kit.metrics import measured_run
-from devstudio_server.scm import GitRepository
 
 MAX_REPORT_BYTES = 16 * 1024 * 1024
-DEADLINE_S = 600.0
-"""Longest that one run's tests may take, in seconds of wall time."""
-
-_NO_TESTS = (
-    "No tests were found, so nothing could prove the change. Add tests that pytest, `npm test`, `node --test` or "
-    "`make test` finds."
-)
-_NO_REPORT = (
-    "The tests ended without a report that can be read, so nothing shows that they passed. Nothing was committed. "
-    "Does something in the code end the process, as `os._exit` does?"
-)
-_PYTEST_COLLECTED_NOTHING = 5
-
-
-@dataclass
-class TestedTree:
-    """What a run found. ``proven`` are the keys of criteria with a passing test and no failing one."""
-
-    __test__ = False  # not a test of ours, whatever pytest thinks of the name
-
-    end: RunEnd
-    tests: list[TestOutcome] = field(default_factory=list)
-    proven: set[str] = field(default_factory=set)
-    metrics: dict[str, Any] = field(default_factory=dict)
+OUTPUT_KEPT_BYTES = 256 * 1024
+"""How much of the end of the output is looked through for the places that it blames."""
 
 
 @dataclass(frozen=True)
-class TestJob:
-    """What to test: ``base`` is the tree that goes in, ``diff`` is applied there, ``result`` is what that makes."""
+class SandboxJob:
+    """What to do in a sandbox, and whom to tell.
 
-    __test__ = False
+    ``archive`` gives the input each time that it is called. ``opened`` is called once the sandbox is there, with the
+    recipe as it will run; ``keep`` takes the tar stream of the artifacts.
+    """
 
     run_id: UUID
     tenant_id: UUID
-    repository: GitRepository
-    base: str
-    diff: bytes
-    result: str
-    deadline_s: float = DEADLINE_S
-    limits: Limits = field(default_factory=Limits)
+    kind: RunType
+    plan: RunPlan
+    archive: Callable[[], Iterable[bytes]]
+    opened: Callable[[Sandbox, Recipe], None]
+    keep: Callable[[Iterator[bytes]], list[ArtifactRead]]
 
 
 class SandboxRunner:
-    """Runs tests in sandboxes of one backend."""
+    """Does runs in sandboxes of one backend."""
 
-    def __init__(self, backend: Callable[[], Backend], control: RunControl, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(self, backend: Callable[[], Backend], control: RunControl) -> None:
         """Open sandboxes by ``backend()``, and make them reachable through ``control``."""
-        self.deadline_s = deadline_s
-        """How long this server lets tests run, in seconds."""
         self._backend = backend
         self._control = control
 
-    def test(self, job: TestJob, log: LogWriter, opened: Callable[[Sandbox, Recipe], None]) -> TestedTree:
-        """Apply the patch and run the tests. ``opened`` is told once the sandbox is there.
+    def run(self, job: SandboxJob, log: LogWriter) -> RunResult:
+        """Run the plan.
 
         Raises `SandboxError` when there is no sandbox or it was lost; a failing test is no error but a `RunEnd`.
         """
-        recipe = self.recipe(job)
-        if recipe is None:
-            log.note(_NO_TESTS)
-            return TestedTree(RunEnd(RunStatus.FAILED, _NO_TESTS))
-        spec = SandboxSpec(
-            language=recipe.language,
-            tenant_id=job.tenant_id,
-            run_id=job.run_id,
-            limits=job.limits,
-            ttl_s=int(job.deadline_s) + 120,
-        )
-        with measured_run(recipe.name, recipe.language) as measured:
-            tested = self._run(job, log, opened, recipe, spec)
-            measured.success = tested.end.status is RunStatus.SUCCESS
-        return tested
+        recipe = job.plan.recipe.renewed()
+        with measured_run(recipe.name, recipe.language, job.kind.value) as measured:
+            result = self._run(job, recipe, log)
+            measured.success = result.end.status is RunStatus.SUCCESS
+        return result
 
-    def _run(
-        self, job: TestJob, log: LogWriter, opened: Callable[[Sandbox, Recipe], None], recipe: Recipe, spec: SandboxSpec
-    ) -> TestedTree:
+    def _run(self, job: SandboxJob, recipe: Recipe, log: LogWriter) -> RunResult:
         backend = self._backend()
         log.note(f"Opening a {recipe.language} sandbox ({backend.name}).")
         started = monotonic()
-        with self._open(backend, spec, log) as sandbox, self._control.running(job.run_id, sandbox):
-            opened(sandbox, recipe)
+        with self._open(backend, self._spec(job, recipe), log) as sandbox, self._control.running(job.run_id, sandbox):
+            job.opened(sandbox, recipe)
             log.note(f"Isolation: {sandbox.isolation}. Ready after {monotonic() - started:.2f} s.")
-            sandbox.put(self._archive(job))
-            applied = self._apply(job, sandbox, log)
-            if applied is not None:
-                return applied
-            return self._run_tests(job, sandbox, recipe, log)
+            sandbox.put(job.archive())
+            if job.plan.note:
+                log.note(job.plan.note)
+            return self._command(job, sandbox, recipe, log)
+
+    @staticmethod
+    def _spec(job: SandboxJob, recipe: Recipe) -> SandboxSpec:
+        return SandboxSpec(
+            language=recipe.language,
+            tenant_id=job.tenant_id,
+            run_id=job.run_id,
+            limits=job.plan.limits,
+            ttl_s=int(job.plan.deadline_s) + 120,
+        )
 
     @staticmethod
     def _open(backend: Backend, spec: SandboxSpec, log: LogWriter) -> Sandbox:
@@ -131,42 +107,31 @@ class SandboxRunner:
         backend.prepare(spec.language, log.note)
         return backend.open(spec)
 
-    def recipe(self, job: TestJob) -> Recipe | None:
-        """Find how the tree is tested once the patch is in it."""
-
-        def read(path: str) -> str | None:
-            content = job.repository.read(job.result, path)
-            return None if content is None else content.decode("utf-8", "replace")
-
-        return detect(job.repository.files(job.result), read)
-
-    @staticmethod
-    def _archive(job: TestJob) -> Iterable[bytes]:
-        files = job.repository.contents(job.base)
-        return pack(ArchiveEntry(file.path, file.content, 0o755 if file.executable else 0o644) for file in files)
-
-    def _apply(self, job: TestJob, sandbox: Sandbox, log: LogWriter) -> TestedTree | None:
-        log.note(f"Applying the patch ({len(job.diff)} bytes).")
-        argv = ("git", "apply", "--verbose", "--whitespace=nowarn", "-")
-        done = sandbox.run(Command(argv=argv, stdin=job.diff, deadline_s=60.0), _to(log))
-        if done.exit_code == 0:
-            return None
-        return TestedTree(_end_of(done, "The patch could not be applied in the sandbox; the log says why."))
-
-    def _run_tests(self, job: TestJob, sandbox: Sandbox, recipe: Recipe, log: LogWriter) -> TestedTree:
-        command = recipe.command(sandbox, job.deadline_s)
+    def _command(self, job: SandboxJob, sandbox: Sandbox, recipe: Recipe, log: LogWriter) -> RunResult:
+        command = recipe.command(sandbox, job.plan.deadline_s)
         log.note(f"Running: {' '.join(command.argv)}")
-        done = sandbox.run(command, _to(log))
-        report = self._report(sandbox, recipe, log)
-        tested = _judge(done, report, recipe)
-        tested.metrics = _metrics(done, log)
-        log.note(f"{tested.end.status.value}: {tested.end.reason}")
-        return tested
+        output = _Tail(log)
+        done = sandbox.run(command, output)
+        ended = Ended(
+            kind=job.kind,
+            recipe=recipe,
+            done=done,
+            report=self._report(sandbox, recipe, log),
+            output=output.text(),
+            workspace=sandbox.workspace,
+            deadline_s=job.plan.deadline_s,
+            memory_bytes=job.plan.limits.memory_bytes,
+        )
+        result = judge(ended)
+        if not done.cancelled:
+            result.coverage = coverage_of(self._coverage(sandbox, recipe, log))
+            result.artifacts = self._artifacts(job, sandbox, log)
+        result.metrics = _metrics(done, log)
+        log.note(f"{result.end.status.value}: {result.end.reason}")
+        return result
 
     def _report(self, sandbox: Sandbox, recipe: Recipe, log: LogWriter) -> TestReport | None:
-        if recipe.junit_path is None:
-            return None
-        data = sandbox.get(recipe.junit_path, MAX_REPORT_BYTES)
+        data = _read(sandbox, recipe.junit_path, MAX_REPORT_BYTES, log)
         if data is None:
             return None
         try:
@@ -175,51 +140,58 @@ class SandboxRunner:
             log.note(f"The test report cannot be read: {error}")
             return None
 
+    def _coverage(self, sandbox: Sandbox, recipe: Recipe, log: LogWriter) -> CoverageReport | None:
+        data = _read(sandbox, recipe.coverage_path, MAX_COVERAGE_BYTES, log)
+        return None if data is None else parse_lcov(data, sandbox.workspace)
 
-def _to(log: LogWriter) -> Callable[[Stream, bytes], None]:
-    return lambda _stream, data: log.write(data)
-
-
-def _judge(done: Completed, report: TestReport | None, recipe: Recipe) -> TestedTree:
-    """Turn the command's end and its report into the run's end."""
-    tests = [TestOutcome.model_validate(test) for test in report.tests] if report else []
-    failed = [test for test in tests if test.outcome in ("failed", "error")]
-    passed = [test for test in tests if test.outcome == "passed"]
-    proven = {key for key, outcome in report.criteria().items() if outcome == "proven"} if report else set()
-    if done.timed_out or done.cancelled or done.oom_killed:
-        return TestedTree(_end_of(done, ""), tests)
-    if failed:
-        return TestedTree(RunEnd(RunStatus.FAILED, _failures(failed, len(tests)), done.exit_code), tests)
-    if done.exit_code == _PYTEST_COLLECTED_NOTHING and recipe.name == "pytest":
-        return TestedTree(RunEnd(RunStatus.FAILED, _NO_TESTS, done.exit_code), tests)
-    if done.exit_code != 0:
-        return TestedTree(
-            _end_of(done, f"`{recipe.name}` ended with exit code {done.exit_code}; the log says why."), tests
-        )
-    if recipe.junit_path is not None and report is None:
-        return TestedTree(RunEnd(RunStatus.FAILED, _NO_REPORT, done.exit_code))
-    skipped = len(tests) - len(passed)
-    counts = f"{len(passed)} tests passed" + (f", {skipped} skipped" if skipped else "")
-    return TestedTree(RunEnd(RunStatus.SUCCESS, f"{counts}." if tests else "The tests passed.", 0), tests, proven)
+    @staticmethod
+    def _artifacts(job: SandboxJob, sandbox: Sandbox, log: LogWriter) -> list[ArtifactRead]:
+        """Keep the artifacts. What cannot be kept is told, and changes nothing of how the run ended."""
+        if not job.plan.artifacts:
+            return []
+        try:
+            kept = job.keep(sandbox.export(job.plan.artifacts, max_bytes=MAX_ARTIFACT_BYTES, max_files=MAX_ARTIFACTS))
+        except ArtifactTooLarge as error:
+            log.note(f"No artifacts are kept: {error}.")
+            return []
+        except SandboxError as error:
+            log.note(f"The artifacts cannot be read: {error}")
+            return []
+        if kept:
+            log.note(f"Kept {len(kept)} artifacts, {sum(artifact.size for artifact in kept)} bytes.")
+        return kept
 
 
-def _end_of(done: Completed, otherwise: str) -> RunEnd:
-    if done.cancelled:
-        return RunEnd(RunStatus.CANCELLED, "Cancelled. Nothing was committed.", done.exit_code)
-    if done.timed_out:
-        reason = f"Stopped at its deadline after {done.duration_s:.0f} s. Nothing was committed."
-        return RunEnd(RunStatus.TIMEOUT, reason, done.exit_code)
-    if done.oom_killed:
-        return RunEnd(
-            RunStatus.FAILED, "It needed more memory than the sandbox has. Nothing was committed.", done.exit_code
-        )
-    return RunEnd(RunStatus.FAILED, otherwise, done.exit_code)
+def _read(sandbox: Sandbox, path: str | None, max_bytes: int, log: LogWriter) -> bytes | None:
+    """Read a report; one that is too large, or no file at all, is told and is none."""
+    if path is None:
+        return None
+    try:
+        return sandbox.get(path, max_bytes)
+    except SandboxLost:
+        raise
+    except (ArtifactTooLarge, WorkspaceRejected) as error:
+        log.note(f"A report cannot be read: {error}")
+        return None
 
 
-def _failures(failed: list[TestOutcome], total: int) -> str:
-    first = failed[0]
-    where = f" ({first.file}:{first.line})" if first.file and first.line else f" ({first.file})" if first.file else ""
-    return f"{len(failed)} of {total} tests failed; first: {first.name}{where}. Nothing was committed."
+class _Tail:
+    """Passes output on to the log, and keeps its end."""
+
+    def __init__(self, log: LogWriter) -> None:
+        self._log = log
+        self._kept: deque[bytes] = deque()
+        self._size = 0
+
+    def __call__(self, stream: Stream, data: bytes) -> None:
+        self._log.write(data, LogStream(stream))
+        self._kept.append(data)
+        self._size += len(data)
+        while self._size - len(self._kept[0]) >= OUTPUT_KEPT_BYTES:
+            self._size -= len(self._kept.popleft())
+
+    def text(self) -> str:
+        return b"".join(self._kept)[-OUTPUT_KEPT_BYTES:].decode("utf-8", "replace")
 
 
 def _metrics(done: Completed, log: LogWriter) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,17 @@ from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.errors import RunIsFinal, RunNotFound
 from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.models import Run
+from devstudio_server.execution.plans import RunPlan
 from devstudio_server.execution.repository import RunRepository
-from devstudio_server.execution.schemas import LogPage, RunQuery, RunStatus, RunType
+from devstudio_server.execution.schemas import LogPage, RunQuery, RunStage, RunStatus, RunType
 from devstudio_server.jobs import JobQueue
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.pagination import Page, page_of
 
+RUN_JOB = "exec.run"
+"""The job that does the work of a run in a sandbox."""
+SHIP_JOB = "exec.ship"
+"""The job that puts the input of a run where a worker without repositories finds it."""
 _LONGEST_CHARACTER = 4  # bytes of UTF-8; a shorter piece could hold no whole character, and reading would never go on
 
 
@@ -62,6 +68,35 @@ class RunService:
         self._queue.enqueue(self._session, self._actor, kind, {"run_id": str(run.id)})
         return run
 
+    def enqueue_plan(self, plan: RunPlan, run_type: RunType, project_id: UUID, *, shipped: bool, **fields: Any) -> Run:
+        """Create a run that does ``plan``; with ``shipped``, its input is first put where any worker finds it."""
+        return self.enqueue(
+            SHIP_JOB if shipped else RUN_JOB,
+            run_type,
+            project_id,
+            stage=RunStage.QUEUED if shipped else RunStage.READY,
+            **_planned(plan),
+            **fields,
+        )
+
+    def plan(self, run_id: UUID, plan: RunPlan, **fields: Any) -> None:
+        """Note the plan of a run that was enqueued without one."""
+        self.note(run_id, **_planned(plan), **fields)
+
+    def advance(self, run_id: UUID, stage: RunStage, kind: str, **fields: Any) -> bool:
+        """Bring a run to its next stage and enqueue the job of ``kind`` that does it, in one transaction.
+
+        False when it is there already, or final: a job that is delivered twice enqueues the next one once.
+        """
+        run = self.get(run_id)
+        order = [*RunStage]
+        if RunStatus(run.status).final or order.index(RunStage(run.stage)) >= order.index(stage):
+            return False
+        run.stage = stage
+        self.note(run_id, **fields)
+        self._queue.enqueue(self._session, self._actor, kind, {"run_id": str(run_id)})
+        return True
+
     def get(self, run_id: UUID) -> Run:
         """Return a run; raises `RunNotFound`."""
         run = self._runs.find(run_id)
@@ -71,7 +106,8 @@ class RunService:
 
     def list(self, query: RunQuery) -> Page[Run]:
         """Return one page of runs, newest first."""
-        rows = self._runs.list(query.page(), project_id=query.project_id, status=query.status)
+        wanted = query.model_dump(include={"project_id", "status", "type", "task_id"})
+        rows = self._runs.list(query.page(), **wanted)
         return page_of(rows, query.limit, lambda run: run.id)
 
     def start(self, run_id: UUID) -> Run | None:
@@ -82,6 +118,15 @@ class RunService:
         run.status, run.started_at = RunStatus.RUNNING, run.started_at or now()
         self._changed(run)
         return run
+
+    def begin(self, run_id: UUID) -> Run | None:
+        """Note that a worker begins the work in a sandbox, and until when it may take; None when it is not due."""
+        run = self.get(run_id)
+        if RunStatus(run.status).final or run.stage != RunStage.READY or run.plan is None:
+            return None
+        run.attempt += 1
+        run.deadline_at = now() + timedelta(seconds=RunPlan.from_json(run.plan).deadline_s)
+        return self.start(run_id)
 
     def note(self, run_id: UUID, **fields: Any) -> None:
         """Note facts about a run that is under way."""
@@ -138,6 +183,11 @@ class RunService:
             eof=status.final and at_end,
             status=status,
         )
+
+
+def _planned(plan: RunPlan) -> dict[str, Any]:
+    """Return the columns of a run that a plan fills."""
+    return {"recipe": plan.recipe.name, "argv": [*plan.recipe.argv], "plan": plan.to_json()}
 
 
 def _whole_characters(data: bytes) -> bytes:

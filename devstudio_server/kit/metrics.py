@@ -91,15 +91,18 @@ class Measured:
 
 
 @contextmanager
-def measured_run(command_type: str, project_type: str) -> Iterator[Measured]:
-    """Measure a run of a recipe's command, such as `pytest`, for a language, from the sandbox's opening to its end."""
+def measured_run(command_type: str, project_type: str, kind: str = "test") -> Iterator[Measured]:
+    """Measure a run of a recipe's command, such as `pytest`, for a language, from the sandbox's opening to its end.
+
+    ``kind`` is the type of the run, such as `test` or `build`.
+    """
     measured = Measured()
     started = time.monotonic()
     try:
         yield measured
     finally:
         EXECUTION_DURATION.labels(command_type, project_type).observe(time.monotonic() - started)
-        _count("test", measured)
+        _count(kind, measured)
 
 
 @contextmanager

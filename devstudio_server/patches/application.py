@@ -1,7 +1,8 @@
 """Applies an approved patch: sandbox first, and one commit only when the tests pass.
 
-The order makes a crash harmless: the commit's id is stored before the branch moves, so a run that is done again after a
-crash sees whether the branch has it already, and commits once.
+Three jobs: `Preparation` settles on the server what is tested, a worker tests exactly the tree that would be committed,
+and `Commitment` commits it on the server. Each ends with one transaction that enqueues the next, and the commit's id is
+stored before the branch moves, so whatever is done again after a crash finds how far it came, and commits once.
 """
 
 from __future__ import annotations
@@ -9,159 +10,206 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 from uuid import UUID
 
-from devstudio_sandbox import Recipe, Sandbox, SandboxError
-from devstudio_server.db import Actor
-from devstudio_server.execution.logs import LogStorage, LogWriter
+from devstudio_server.execution.command_policy import RunPolicy
+from devstudio_server.execution.inputs import RunInputs
+from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.models import Run
-from devstudio_server.execution.runner import SandboxRunner, TestedTree, TestJob
-from devstudio_server.execution.schemas import RunStatus
-from devstudio_server.execution.service import RunEnd
-from devstudio_server.jobs import JobContext
-from devstudio_server.kit.errors import AppError, NotFound
-from devstudio_server.kit.logging import get_logger
+from devstudio_server.execution.plans import RunPlan, find_recipe, settle
+from devstudio_server.execution.results import NO_TESTS, RunResult
+from devstudio_server.execution.schemas import RunStage, RunStatus, RunType
+from devstudio_server.execution.service import RUN_JOB, RunEnd
+from devstudio_server.execution.settings_service import RunSettingsService
+from devstudio_server.execution.work import CANCELLED, reason_of
+from devstudio_server.jobs import JobContext, LeaseLost
+from devstudio_server.kit.errors import NotFound
 from devstudio_server.patches.errors import DigestMismatch
 from devstudio_server.patches.models import Approval, Patch
-from devstudio_server.patches.service import PatchService
+from devstudio_server.patches.service import COMMIT_JOB, PatchService
+from devstudio_server.scm import GitRepository
 from devstudio_server.scm.errors import BranchMoved
 from devstudio_server.scm.git import Author
 from devstudio_server.specs.models import Task
 from devstudio_server.specs.schemas import TaskStatus
 
-_log = get_logger("patches")
-
 T = TypeVar("T")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NOTHING = "Nothing was committed."
 
 
-class PatchApplication:
-    """One run that applies one patch."""
+class _Step:
+    """One job of a run that applies a patch."""
 
     def __init__(self, context: JobContext, run_id: UUID) -> None:
         """Do the run ``run_id``."""
         self._context = context
         self._run_id = run_id
-        self._actor: Actor = context.actor
+        self._actor = context.actor
 
-    def run(self) -> None:
-        """Do the run to a final status, whatever happens."""
-        logs = self._context.ports.get(LogStorage)
-        with self._context.units.begin(self._actor) as session:
-            run = PatchService(session, self._actor, self._context.ports).runs.start(self._run_id)
-        if run is None:
-            return
-        try:
-            with logs.writer(self._actor.tenant_id, self._run_id) as log:
-                self._apply(run, log)
-        except Exception as error:  # noqa: BLE001 - a run always ends in a final status with a reason
-            self._fail(error)
+    def fail(self, reason: str) -> None:
+        """End the run, and say why."""
+        self._finish(RunResult(RunEnd(RunStatus.FAILED, reason)))
 
-    def _fail(self, error: Exception) -> None:
-        foreseen = isinstance(error, (AppError, SandboxError))
-        if not foreseen:
-            _log.error("apply_failed", run_id=str(self._run_id), exc_info=error)
-        reason = (
-            str(error)
-            if foreseen
-            else "An internal error ended the run; nothing was committed. The server's log says more."
-        )
-        if isinstance(error, OSError) and error.errno is not None:
-            reason = (
-                f"{error.strerror} while the run was under way; nothing was committed. Free some space and apply again."
-            )
-        self._finish(TestedTree(RunEnd(RunStatus.FAILED, reason)))
-
-    def _apply(self, run: Run, log: LogWriter) -> None:
-        with self._context.units.begin(self._actor) as session:
-            patches = PatchService(session, self._actor, self._context.ports)
-            patch = patches.get(_required(run.patch_id))
-            task = patches.specs.get_task(patch.task_id)
-            approvals = patches.approved_digests(patch)
-            digests = patches.specs.criteria_digests(task.session_id)
-            repository = patches.repository(patch)
-        branch = run.branch or "main"
-        if run.commit and repository.contains(branch, run.commit):
-            log.note(f"The branch has commit {run.commit[:12]} of this run already.")
-            tested = _committed_before(run)
-            self._finish(tested, run.commit, tested.metrics.pop("proven", {}))
-            return
-        if not approvals:
-            raise DigestMismatch("No approval names the bytes that this patch has now, so it was not applied.")
-        head = repository.require_head(branch)
-        base = repository.tree(head)
-        diff = patch.patch_content.encode()
-        result = repository.apply(base, diff)
-        runner = self._context.ports.get(SandboxRunner)
-        job = TestJob(self._run_id, self._actor.tenant_id, repository, base, diff, result, runner.deadline_s)
-        tested = runner.test(job, log, self._opened)
-        if tested.end.status is not RunStatus.SUCCESS or self._cancelled():
-            self._finish(_unless_cancelled(tested, cancelled=self._cancelled()))
-            return
-        message = commit_message(patch, task, self._run_id, approvals)
-        commit = repository.commit(
-            result, (head,), message, Author(self._actor.name or "DevStudio", "devstudio@localhost")
-        )
-        self._note(
-            commit=commit,
-            tests=[test.model_dump() for test in tested.tests],
-            metrics_json=tested.metrics | {"proven": {key: digests.get(key, "") for key in sorted(tested.proven)}},
-        )
-        if repository.head(branch) != head:
-            raise BranchMoved(
-                f"The branch {branch} moved while the patch was tested; nothing was committed. Apply it again."
-            )
-        repository.move_branch(branch, commit, head)
-        log.note(f"Committed {commit[:12]} to {branch}.")
-        self._finish(tested, commit, digests)
-
-    def _opened(self, sandbox: Sandbox, recipe: Recipe) -> None:
-        self._note(container_id=sandbox.handle[:100], isolation=sandbox.isolation, command=" ".join(recipe.argv))
-        if self._cancelled():
-            sandbox.kill()
-
-    def _cancelled(self) -> bool:
-        with self._context.units.begin(self._actor, read_only=True) as session:
-            return PatchService(session, self._actor, self._context.ports).runs.get(self._run_id).cancel_requested
-
-    def _note(self, **fields: object) -> None:
-        with self._context.units.begin(self._actor) as session:
-            PatchService(session, self._actor, self._context.ports).runs.note(self._run_id, **fields)
-
-    def _finish(self, tested: TestedTree, commit: str | None = None, digests: dict[str, str] | None = None) -> None:
+    def _finish(self, result: RunResult, commit: str | None = None, digests: dict[str, str] | None = None) -> None:
         """Write the run's end and all that follows from it in one transaction."""
-        with self._context.units.begin(self._actor) as session:
+        with self._context.begin() as session:
             patches = PatchService(session, self._actor, self._context.ports)
-            if not patches.runs.finish(self._run_id, tested.end):
+            if not patches.runs.finish(self._run_id, result.end if commit else _nothing_committed(result.end)):
                 return
             run = patches.runs.get(self._run_id)
-            metrics = tested.metrics or run.metrics_json
-            fields: dict[str, object] = {"commit": commit, "metrics_json": metrics}
-            if tested.tests:
-                fields["tests"] = [test.model_dump() for test in tested.tests]
-            patches.runs.note(self._run_id, **fields)
+            patches.runs.note(self._run_id, commit=commit)
             # A task, session or project that was removed meanwhile keeps no run from its end.
             with suppress(NotFound):
                 patch = patches.get(_required(run.patch_id))
                 if commit is not None:
-                    self._record(patches, patch, commit, tested, digests or {})
+                    _record(patches, patch, run, result.proven, digests or {})
                     return
-                reason = f"The run did not pass: {tested.end.reason}"
+                reason = f"The run did not pass: {run.reason}"
                 patches.specs.record_progress(patch.task_id, TaskStatus.IN_PROGRESS, reason)
 
-    def _record(
-        self, patches: PatchService, patch: Patch, commit: str, tested: TestedTree, digests: dict[str, str]
-    ) -> None:
-        patches.mark_applied(patch, commit, self._run_id)
-        patches.specs.projects.check_out(patch.project_id, commit, [file["path"] for file in patch.files])
-        task = patches.specs.get_task(patch.task_id)
-        proven = {key: digests[key] for key in tested.proven if key in digests}
-        missing = [key for key in task.criteria if key not in proven]
-        reason = f"Applied, but no passing test names {', '.join(missing)}." if missing else "Applied."
-        patches.specs.record_evidence(task.session_id, self._run_id, commit, proven)
-        patches.specs.record_progress(patch.task_id, TaskStatus.IN_PROGRESS, reason)
-        patches.specs.link_commit(task.id, commit, self._run_id)
+    def _guarded(self, run: Run | None, stage: RunStage) -> Run | None:
+        """Return the run when it has come to ``stage`` and is not final."""
+        due = run is not None and not RunStatus(run.status).final and run.stage == stage
+        return run if due else None
+
+
+class Preparation(_Step):
+    """Settles what a run tests: the tree that the patch makes of the branch as it is now."""
+
+    def run(self) -> None:
+        """Bring the run to its worker, or to its end."""
+        with self._context.begin(read_only=True) as session:
+            runs = PatchService(session, self._actor, self._context.ports).runs
+            run = self._guarded(runs.get(self._run_id), RunStage.QUEUED)
+        if run is None:
+            return
+        try:
+            self._prepare(run)
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - a run always ends in a final status with a reason
+            self.fail(reason_of(error, self._run_id))
+
+    def _prepare(self, run: Run) -> None:
+        with self._context.begin(read_only=True) as session:
+            patches = PatchService(session, self._actor, self._context.ports)
+            patch = patches.get(_required(run.patch_id))
+            _require_approval(patches, patch)
+            digests = patches.specs.criteria_digests(patches.specs.get_task(patch.task_id).session_id)
+            policy = self._context.ports.get(RunPolicy)
+            settings = RunSettingsService(session, policy).values(patch.project_id)
+            repository = patches.repository(patch)
+        head = repository.require_head(_required(run.branch))
+        tree = repository.apply(repository.tree(head), patch.patch_content.encode())
+        recipe = find_recipe(RunType.TEST, repository, tree, settings)
+        if recipe is None:
+            with self._context.ports.get(LogStorage).writer(self._actor.tenant_id, self._run_id) as log:
+                log.note(NO_TESTS)
+            self.fail(NO_TESTS)
+            return
+        plan = replace(
+            settle(recipe, settings, policy, then=COMMIT_JOB),
+            note=f"Applying the patch to {head[:12]} makes the tree {tree[:12]}, which is what is tested.",
+            facts={"head": head, "digests": digests},
+        )
+        self._hand_over(run, plan, tree, repository)
+
+    def _hand_over(self, run: Run, plan: RunPlan, tree: str, repository: GitRepository) -> None:
+        inputs = self._context.ports.get(RunInputs)
+        repository.keep(f"runs/{run.id}", tree)
+        run.tree = tree
+        if inputs.shipped:
+            inputs.ship(run)
+        with self._context.begin() as session:
+            runs = PatchService(session, self._actor, self._context.ports).runs
+            runs.plan(self._run_id, plan, tree=tree, ref=run.branch)
+            runs.advance(self._run_id, RunStage.READY, RUN_JOB)
+
+
+class Commitment(_Step):
+    """Commits the tree that a worker tested, or writes why nothing is committed."""
+
+    def run(self) -> None:
+        """Bring the run to its end."""
+        with self._context.begin(read_only=True) as session:
+            runs = PatchService(session, self._actor, self._context.ports).runs
+            run = self._guarded(runs.get(self._run_id), RunStage.TESTED)
+        if run is None:
+            return
+        try:
+            self._conclude(run, RunResult.from_json(_required(run.result)))
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - a run always ends in a final status with a reason
+            self.fail(reason_of(error, self._run_id))
+
+    def _conclude(self, run: Run, result: RunResult) -> None:
+        facts = RunPlan.from_json(_required(run.plan)).facts
+        branch, head, digests = _required(run.branch), str(facts["head"]), dict(facts["digests"])
+        repository = self._repository(run)
+        if run.commit and repository.contains(branch, run.commit):
+            self._finish(result, run.commit, digests)
+            return
+        if result.end.status is RunStatus.SUCCESS and run.cancel_requested:
+            result.end = RunEnd(CANCELLED.status, CANCELLED.reason, result.end.exit_code)
+        if result.end.status is not RunStatus.SUCCESS:
+            self._finish(result)
+            return
+        commit = self._commit(run, repository, head)
+        _move(repository, branch, commit, head)
+        with self._context.ports.get(LogStorage).writer(self._actor.tenant_id, self._run_id) as log:
+            log.note(f"Committed {commit[:12]} to {branch}.")
+        self._finish(result, commit, digests)
+
+    def _repository(self, run: Run) -> GitRepository:
+        with self._context.begin(read_only=True) as session:
+            projects = PatchService(session, self._actor, self._context.ports).specs.projects
+            return projects.repository_of(run.project_id)
+
+    def _commit(self, run: Run, repository: GitRepository, head: str) -> str:
+        """Store the commit, and then its id. The same run makes the same commit, however often this is done."""
+        with self._context.begin(read_only=True) as session:
+            patches = PatchService(session, self._actor, self._context.ports)
+            patch = patches.get(_required(run.patch_id))
+            approvals = _require_approval(patches, patch)
+            message = commit_message(patch, patches.specs.get_task(patch.task_id), self._run_id, approvals)
+        author = Author(self._actor.name or "DevStudio", "devstudio@localhost", run.started_at)
+        commit = repository.commit(_required(run.tree), (head,), message, author)
+        with self._context.begin() as session:
+            runs = PatchService(session, self._actor, self._context.ports).runs
+            runs.note(self._run_id, commit=commit)
+        return commit
+
+
+def _move(repository: GitRepository, branch: str, commit: str, head: str) -> None:
+    """Move the branch unless an attempt before this one did; raises `BranchMoved` when it is somewhere else."""
+    if repository.head(branch) != head and not repository.contains(branch, commit):
+        raise BranchMoved(f"The branch {branch} moved while the patch was tested. Apply it again.")
+    if not repository.contains(branch, commit):
+        repository.move_branch(branch, commit, head)
+
+
+def _require_approval(patches: PatchService, patch: Patch) -> Sequence[Approval]:
+    approvals = patches.approved_digests(patch)
+    if not approvals:
+        raise DigestMismatch("No approval names the bytes that this patch has now, so it was not applied.")
+    return approvals
+
+
+def _record(patches: PatchService, patch: Patch, run: Run, proven: set[str], digests: dict[str, str]) -> None:
+    commit = _required(run.commit)
+    patches.mark_applied(patch, commit, run.id)
+    patches.specs.projects.check_out(patch.project_id, commit, [file["path"] for file in patch.files])
+    task = patches.specs.get_task(patch.task_id)
+    shown = {key: digests[key] for key in proven if key in digests}
+    missing = [key for key in task.criteria if key not in shown]
+    reason = f"Applied, but no passing test names {', '.join(missing)}." if missing else "Applied."
+    patches.specs.record_evidence(task.session_id, run.id, commit, shown)
+    patches.specs.record_progress(patch.task_id, TaskStatus.IN_PROGRESS, reason)
+    patches.specs.link_commit(task.id, commit, run.id)
 
 
 def commit_message(patch: Patch, task: Task, run_id: UUID, approvals: Sequence[Approval]) -> str:
@@ -181,16 +229,10 @@ def commit_message(patch: Patch, task: Task, run_id: UUID, approvals: Sequence[A
     return f"{subject}\n\nTask {task.key}: {title}\n\n" + "\n".join(trailers) + "\n"
 
 
-def _unless_cancelled(tested: TestedTree, *, cancelled: bool) -> TestedTree:
-    if cancelled and tested.end.status is not RunStatus.CANCELLED:
-        tested.end = RunEnd(RunStatus.CANCELLED, "Cancelled. Nothing was committed.", tested.end.exit_code)
-    return tested
-
-
-def _committed_before(run: Run) -> TestedTree:
-    metrics = dict(run.metrics_json or {})
-    end = RunEnd(RunStatus.SUCCESS, "The tests passed; the commit was there when the server came back.", 0)
-    return TestedTree(end, [], set(metrics.get("proven", [])), metrics)
+def _nothing_committed(end: RunEnd) -> RunEnd:
+    """Say what every end but a success means for the branch."""
+    said = end.reason if _NOTHING.lower() in end.reason.lower() else f"{end.reason} {_NOTHING}"
+    return replace(end, reason=said)
 
 
 def _required(value: T | None) -> T:

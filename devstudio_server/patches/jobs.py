@@ -1,14 +1,31 @@
-"""Jobs of patches."""
+"""Jobs of patches; the payload of each is ``{run_id}``."""
 
 from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
 
-from devstudio_server.jobs import JobContext
-from devstudio_server.patches.application import PatchApplication
+from devstudio_server.jobs import JobContext, JobKind, Place
+from devstudio_server.patches.application import Commitment, Preparation
+from devstudio_server.patches.service import APPLY_JOB, COMMIT_JOB
 
 
 def apply_patch(context: JobContext, payload: dict[str, Any]) -> None:
-    """Do the run that applies a patch; ``payload`` is ``{run_id}``."""
-    PatchApplication(context, UUID(payload["run_id"])).run()
+    """Settle what a run that applies a patch tests."""
+    Preparation(context, UUID(payload["run_id"])).run()
+
+
+def commit_patch(context: JobContext, payload: dict[str, Any]) -> None:
+    """Commit what a run has tested."""
+    Commitment(context, UUID(payload["run_id"])).run()
+
+
+def give_up(context: JobContext, payload: dict[str, Any], reason: str) -> None:
+    """End a run whose every attempt died."""
+    Commitment(context, UUID(payload["run_id"])).fail(reason)
+
+
+JOBS = (
+    JobKind(APPLY_JOB, apply_patch, Place.SERVER, give_up),
+    JobKind(COMMIT_JOB, commit_patch, Place.SERVER, give_up),
+)

@@ -46,6 +46,9 @@ from devstudio_server.specs.service import SpecService
 from devstudio_server.web import ListPage, Ports
 
 APPLY_JOB = "patches.apply"
+"""The job that looks whether a patch can be applied now, and makes the tree that is tested."""
+COMMIT_JOB = "patches.commit"
+"""The job that commits what was tested, or writes why not."""
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,10 @@ class ProjectService:
             if kept:
                 _log.warning("edited_files_left_alone", commit=commit, paths=kept)
 
+    def repository_of(self, project_id: UUID) -> GitRepository:
+        """Return the repository of a project that may have been deleted meanwhile."""
+        return self._git.repository(self._actor.tenant_id, project_id)
+
     def repository(self, project: Project) -> GitRepository:
         """Return the bare repository of ``project``."""
         return self._git.repository(project.tenant_id or self._actor.tenant_id, project.id)

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from devstudio_server.kit.errors import AppError
@@ -49,6 +50,8 @@ class Author:
 
     name: str
     email: str
+    at: datetime | None = None
+    """When; the moment of the commit where it is not given."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,11 @@ class GitRepository:
         if head is None:
             raise RepositoryMissing(f"The project's repository, or its branch {branch}, is not there. Restore it.")
         return head
+
+    def find_commit(self, commit: str) -> str | None:
+        """Return ``commit``, a full id, when it is one that a branch has; None otherwise."""
+        found = self._run("for-each-ref", "--count=1", f"--contains={commit}", "refs/heads/", check=False)
+        return commit if found.returncode == 0 and found.stdout.strip() else None
 
     def is_branch_name(self, branch: str) -> bool:
         """Tell whether git takes ``branch`` as the name of a branch."""
@@ -190,7 +198,7 @@ class GitRepository:
             return self._text("write-tree", index=index)
 
     def commit(self, tree: str, parents: tuple[str, ...], message: str, author: Author) -> str:
-        """Store a commit and return its id. No branch moves."""
+        """Store a commit and return its id; with the author's ``at``, the same again for the same. No branch moves."""
         arguments = [item for parent in parents for item in ("-p", parent)]
         return self._text("commit-tree", tree, *arguments, stdin=message.encode("utf-8", "replace"), author=author)
 
@@ -243,6 +251,8 @@ class GitRepository:
         if author is not None:
             for role in ("AUTHOR", "COMMITTER"):
                 environment |= {f"GIT_{role}_NAME": author.name, f"GIT_{role}_EMAIL": author.email}
+                if author.at is not None:
+                    environment[f"GIT_{role}_DATE"] = f"{int(author.at.timestamp())} +0000"
         where = (f"--git-dir={self.path}",) if bare else ()
         command = ["git", *where, *_OPTIONS, *arguments]
         result = subprocess.run(

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from jupyter_server.utils import ensure_async
@@ -14,6 +15,7 @@ from tornado.iostream import StreamClosedError
 
 from devstudio_server.kit.errors import Forbidden, Invalid, MethodNotAllowed
 from devstudio_server.web.arguments import arguments_of, idempotency_key, if_match, last_event_id
+from devstudio_server.web.attachments import MEDIA_TYPE, Attachment
 from devstudio_server.web.base import (
     AUTH_RESOURCE,
     DocumentHandler,
@@ -106,7 +108,10 @@ class OperationHandler(ProblemHandler):
         operation, call, arguments = await self.admitted(method, path)
         keyed = self._keyed(operation, call, arguments)
         if not self._wants_events(operation):
-            self._answer(await self.in_thread(operation, call, arguments, keyed))
+            reply = await self.in_thread(operation, call, arguments, keyed)
+            self._answer(reply)
+            if reply.attachment is not None:
+                await self._send_file(reply.attachment)
         elif operation.stream is not None:
             stream = operation.stream(call, last_event_id=last_event_id(self.request), **arguments)
             await self._send_events(operation, stream)
@@ -185,10 +190,29 @@ class OperationHandler(ProblemHandler):
         for name, value in reply.headers.items():
             self.set_header(name, value)
         self._tell_a_replay(reply)
+        if reply.attachment is not None:
+            return
         if reply.body:
             self.finish(reply.body)
         else:
             self.finish(set_content_type="application/json")
+
+    async def _send_file(self, file: Attachment) -> None:
+        """Send a file piece by piece; a client that takes nothing for a while is cut off."""
+        self.set_header("Content-Type", MEDIA_TYPE)
+        read = partial(next, file.chunks, b"")
+        loop = asyncio.get_running_loop()
+        try:
+            while self.request.method != "HEAD" and (chunk := await loop.run_in_executor(self.context.executor, read)):
+                self.write(chunk)
+                async with asyncio.timeout(SEND_S):
+                    await self.flush()
+        except StreamClosedError:
+            return
+        except TimeoutError:
+            self.request.connection.stream.close()  # type: ignore[union-attr] # it takes nothing, and would hold us up
+            return
+        self.finish(set_content_type=MEDIA_TYPE)
 
     def _tell_a_replay(self, reply: Reply) -> None:
         if reply.replayed and not self._headers_written:

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from devstudio_server.web.attachments import MEDIA_TYPE
 from devstudio_server.web.operations import Operation
 from devstudio_server.web.schemas import Problem
 
@@ -172,6 +173,8 @@ def _responses(operation: Operation, names: dict[Any, Any]) -> dict[str, Any]:
         success["content"] = {"application/json": {"schema": schema}}
         if (operation.outside and not operation.inline) or operation.stream:
             success["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    if operation.download:
+        success["content"] = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
     success["headers"] = _header_references(headers)
     return {str(operation.status): success} | {str(status): _problem(status) for status in _failures(operation)}
 

@@ -2,7 +2,7 @@
 
 A handler is a plain function. Its signature is the declaration: ``call`` first, then one ``UUID`` (or ``str``) for
 each ``{name}`` in the path, then ``query`` and ``body`` if it takes them, each a Pydantic model; its return annotation
-is the answer's shape, ``None`` meaning 204.
+is the answer's shape, ``None`` meaning 204, and `Attachment` a file to be saved.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Literal, get_type_hints
 from pydantic import BaseModel
 
 from devstudio_server.kit.errors import AppError
+from devstudio_server.web.attachments import Attachment
 from devstudio_server.web.rate_limits import Limit
 from devstudio_server.web.sse import ServerEvent
 
@@ -49,6 +50,7 @@ class Operation:
     secret_answer: bool = False
     inline: bool = False
     socket: bool = False
+    download: bool = False
 
     @property
     def id(self) -> str:
@@ -122,6 +124,7 @@ class Operations:
         def declare(handler: Callable[..., Any]) -> Callable[..., Any]:
             hints = get_type_hints(handler)
             response = _model(hints.get("return"))
+            download = hints.get("return") is Attachment
             names = _PLACEHOLDER.findall(path)
             self._all.append(
                 Operation(
@@ -131,7 +134,7 @@ class Operations:
                     handler=handler,
                     summary=summary,
                     tag=self.tag,
-                    status=status or (200 if response else 204),
+                    status=status or (200 if response or download else 204),
                     body=_model(hints.get("body")),
                     query=_model(hints.get("query")),
                     response=response,
@@ -144,6 +147,7 @@ class Operations:
                     secret_answer=secret_answer,
                     inline=inline,
                     socket=socket,
+                    download=download,
                 )
             )
             return handler

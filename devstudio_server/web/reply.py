@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from pydantic import BaseModel
 
+from devstudio_server.web.attachments import Attachment
 from devstudio_server.web.operations import Operation
 
 
@@ -18,10 +19,13 @@ class Reply:
     body: str
     headers: dict[str, str] = field(default_factory=dict)
     replayed: bool = False
+    attachment: Attachment | None = None
 
     @classmethod
-    def of(cls, operation: Operation, result: BaseModel | None) -> Reply:
-        """Return the answer that ``result`` makes: its JSON, and its version as the ETag."""
+    def of(cls, operation: Operation, result: BaseModel | Attachment | None) -> Reply:
+        """Return the answer that ``result`` makes: its JSON, and its version as the ETag; or the file that it is."""
+        if isinstance(result, Attachment):
+            return cls(operation.status, "", result.headers, attachment=result)
         if result is None:
             return cls(HTTPStatus.NO_CONTENT, "")
         version = getattr(result, "version", None)

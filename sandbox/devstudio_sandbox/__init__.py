@@ -32,7 +32,7 @@ from devstudio_sandbox.ports import (
     SandboxSpec,
     Stream,
 )
-from devstudio_sandbox.recipes import Recipe, detect
+from devstudio_sandbox.recipes import Recipe, custom, detect, detect_build, language_of
 
 __all__ = [
     "ArchiveEntry",
@@ -61,7 +61,10 @@ __all__ = [
     "TestResult",
     "WorkspaceRejected",
     "choose_backend",
+    "custom",
     "detect",
+    "detect_build",
+    "language_of",
     "pack",
     "parse_junit",
 ]

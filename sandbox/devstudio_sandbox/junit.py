@@ -21,6 +21,10 @@ IN_NAME = re.compile(r"\[(\d+(?:\.\d+)+)\]")
 PLACE = re.compile(r"(?<![\w.@+/\\-])([\w.@+/\\-]{1,400}):(\d{1,8})(?!\d)")
 """``path/file.py:12:`` as pytest writes it, ``(/path/file.js:3:85)`` as Node does. The look-behind and the bounds keep
 it linear: the text is not ours."""
+PYTEST_FRAME = re.compile(r"^([\w.@+/\\-]{1,400}):(\d{1,8}):", re.MULTILINE)
+"""A frame of a pytest traceback: the outermost first, so that the last one is where it broke."""
+PYTHON_FRAME = re.compile(r'File "([^"\n]{1,400})", line (\d{1,8})(?!\d)')
+"""A frame as Python writes it: how pytest shows a file that cannot be imported."""
 MAX_LINE_DIGITS = 8
 MAX_DETAIL_CHARS = 64 * 1024
 NOT_THE_PROJECT = ("node_modules/", "site-packages/", "/usr/lib/")
@@ -43,6 +47,9 @@ class TestResult:
     """Where it failed, or where it is; relative to the workspace where the report lets one know. May be empty."""
     line: int | None
     duration_s: float
+    broke_file: str = ""
+    """Where it broke: the innermost frame in the project, which may lie outside of its own file. May be empty."""
+    broke_line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,7 @@ def read_case(case: Element, suites: str, workspace: str) -> TestResult:
     outcome, message, detail = verdict(case)
     name, classname = (case.get(key, "")[:MAX_MESSAGE_CHARS] for key in ("name", "classname"))
     file, line = place(case, detail, workspace)
+    broke_file, broke_line = innermost(detail, workspace) or (file, line) if detail else ("", None)
     return TestResult(
         name=name,
         classname=classname,
@@ -137,6 +145,8 @@ def read_case(case: Element, suites: str, workspace: str) -> TestResult:
         file=file,
         line=line,
         duration_s=seconds(case.get("time", "")),
+        broke_file=broke_file,
+        broke_line=broke_line,
     )
 
 
@@ -174,6 +184,17 @@ def place(case: Element, detail: str, workspace: str) -> tuple[str, int | None]:
     told = case.get("line", "")
     # pytest counts the lines of its attribute from 0 (_pytest/reports.py, "location")
     return own, int(told) + 1 if told.isascii() and told.isdigit() and len(told) <= MAX_LINE_DIGITS else None
+
+
+def innermost(detail: str, workspace: str) -> tuple[str, int] | None:
+    """Tell where it broke: the last project frame of a traceback of Python, the first of a stack of Node."""
+    text = detail[:MAX_DETAIL_CHARS]
+    for pattern, which in ((PYTEST_FRAME, -1), (PYTHON_FRAME, -1), (PLACE, 0)):
+        found = [(relative(path, workspace), int(line)) for path, line in pattern.findall(text)]
+        found = [(path, line) for path, line in found if is_of_project(path) and not path.startswith("/")]
+        if found:
+            return found[which]
+    return None
 
 
 def is_of_project(path: str) -> bool:

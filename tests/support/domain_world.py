@@ -15,7 +15,9 @@ from devstudio_sandbox import Backend
 from devstudio_sandbox.process_backend import ProcessBackend
 from devstudio_server.auth import local_actor
 from devstudio_server.db import Actor, Units
+from devstudio_server.execution.command_policy import RunPolicy
 from devstudio_server.execution.control import RunControl
+from devstudio_server.execution.inputs import RunInputs
 from devstudio_server.execution.log_files import LogFiles
 from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.run_files import FilesOnDisk, RunFiles
@@ -88,6 +90,8 @@ class DomainWorld:
         self.ports.provide(LogStorage, self.logs)
         self.ports.provide(RunFiles, self.files)
         self.ports.provide(RunControl, self.control)
+        self.ports.provide(RunPolicy, RunPolicy())
+        self.ports.provide(RunInputs, RunInputs(self.git, self.files, shipped=False))
         self.ports.provide(SandboxRunner, SandboxRunner(lambda: self.backend, self.control))
         self.ports.provide(JobQueue, JobQueue(self._wake))
         self.sync = NotebookSync(self.units, self.git, self.workspaces)

@@ -17,7 +17,10 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from sqlalchemy.orm import Session
+
 from devstudio_server.execution.log_pieces import RECORD_BYTES, LogPiece, LogStream, PieceLog, pieces_of, unpack
+from devstudio_server.execution.log_repository import LogRepository
 from devstudio_server.execution.log_watch import LogState
 from devstudio_server.execution.logs import LogSlice, LogTaken
 
@@ -89,21 +92,22 @@ class LogFiles:
         """Return how large each log is."""
         return {run_id: self.read(tenant_id, run_id, 0, 0, 0).size for run_id in run_ids}
 
-    def remove(self, tenant_id: UUID, run_id: UUID) -> None:
-        """Remove a log."""
-        for path in self.root.joinpath(str(tenant_id)).glob(f"{run_id}.*"):
-            path.unlink(missing_ok=True)
-
-    def old(self, tenant_id: UUID, before: datetime | None, limit: int) -> list[UUID]:
-        """Return up to ``limit`` runs whose log was last written before a time."""
+    def removable(self, session: Session, tenant_id: UUID, before: datetime, limit: int) -> Sequence[UUID]:
+        """Return up to ``limit`` runs whose log was last written before a time, or whose project was deleted."""
+        deleted = LogRepository(session).runs_of_deleted_projects()
         newest: dict[UUID, float] = {}
         with suppress(FileNotFoundError), os.scandir(self.root / str(tenant_id)) as entries:
             for entry in entries:
                 with suppress(ValueError, FileNotFoundError):
                     run_id = UUID(entry.name.split(".", 1)[0])
                     newest[run_id] = max(newest.get(run_id, 0.0), entry.stat().st_mtime)
-        found = [run_id for run_id, at in newest.items() if before is None or at < before.timestamp()]
-        return sorted(found)[:limit]
+        return sorted(run for run, at in newest.items() if run in deleted or at < before.timestamp())[:limit]
+
+    def remove(self, session: Session, tenant_id: UUID, run_id: UUID) -> None:
+        """Remove a log."""
+        del session
+        for path in self.root.joinpath(str(tenant_id)).glob(f"{run_id}.*"):
+            path.unlink(missing_ok=True)
 
     @staticmethod
     def _create_index(path: Path, start: int) -> bool:

@@ -65,8 +65,9 @@ def unpack(record: bytes) -> tuple[int, LogStream, int]:
 class PieceLog:
     """The pieces of what one writer appends, as records; ends count from ``start``."""
 
-    def __init__(self, start: int = 0) -> None:
-        """Begin at offset ``start``."""
+    def __init__(self, start: int = 0, most: int = MOST_PIECES) -> None:
+        """Begin at offset ``start``; tell ``most`` pieces apart."""
+        self._most = most
         self.end = start
         self.count = 0
         self._stream: LogStream | None = None
@@ -76,7 +77,7 @@ class PieceLog:
         """Note that ``length`` bytes follow; return the number of the record to write, which may be the last again."""
         self.end += length
         same = stream is self._stream and at_ms - self._at_ms < SAME_PIECE_MS
-        if not self.count or not (same or self.count >= MOST_PIECES):
+        if not self.count or not (same or self.count >= self._most):
             self.count += 1
             self._stream, self._at_ms = stream, at_ms
         return self.count - 1, pack(self.end, self._stream or stream, self._at_ms)

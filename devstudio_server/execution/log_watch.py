@@ -69,8 +69,10 @@ class LogWatch:
             self._thread.start()
 
     def _look(self) -> None:
-        while not self._closed.is_set():
+        while True:
             with self._changed:
+                if self._closed.is_set():
+                    return
                 if not any(self._waiting.values()):
                     self._tenants.clear()
                     self._seen.clear()

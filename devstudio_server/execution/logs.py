@@ -18,8 +18,11 @@ from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
 from devstudio_server.execution.log_pieces import LogPiece, LogStream
 from devstudio_server.execution.log_watch import LogState, LogWatch
+from devstudio_server.jobs import LeaseLost
 
 __all__ = ["LogMedium", "LogPiece", "LogSlice", "LogStorage", "LogStream", "LogTaken", "LogWriter"]
 
@@ -33,7 +36,7 @@ MOST_PIECES_READ = 1000
 """Pieces that one read returns; it returns fewer bytes than asked for where there are more."""
 
 
-class LogTaken(RuntimeError):
+class LogTaken(LeaseLost):
     """Another attempt of the run writes its log now; this one has no business there any more."""
 
     def __init__(self, run_id: UUID) -> None:
@@ -95,11 +98,11 @@ class LogMedium(Protocol):
     def states(self, tenant_id: UUID, run_ids: Sequence[UUID]) -> Mapping[UUID, LogState]:
         """Return something for each log that is another whenever it, or its run, has changed."""
 
-    def remove(self, tenant_id: UUID, run_id: UUID) -> None:
-        """Remove a log."""
+    def removable(self, session: Session, tenant_id: UUID, before: datetime, limit: int) -> Sequence[UUID]:
+        """Return up to ``limit`` runs whose log was last written before a time, or whose project was deleted."""
 
-    def old(self, tenant_id: UUID, before: datetime | None, limit: int) -> Sequence[UUID]:
-        """Return up to ``limit`` runs whose log was last written before a time; with None, any runs with a log."""
+    def remove(self, session: Session, tenant_id: UUID, run_id: UUID) -> None:
+        """Remove a log; what of it is in the database, within the unit of ``session``."""
 
 
 class LogStorage:

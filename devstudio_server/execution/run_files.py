@@ -14,6 +14,9 @@ from shutil import rmtree
 from typing import Protocol
 from uuid import UUID, uuid4
 
+from sqlalchemy.orm import Session
+
+from devstudio_server.execution.log_repository import LogRepository
 from devstudio_server.kit.errors import Invalid, NotFound, PayloadTooLarge
 
 MAX_NAME_CHARS = 255
@@ -76,11 +79,11 @@ class FileMedium(Protocol):
     def list(self, tenant_id: UUID, run_id: UUID) -> Sequence[FileInfo]:
         """Return the files of a run."""
 
-    def remove(self, tenant_id: UUID, run_id: UUID) -> None:
-        """Remove all files of a run."""
+    def removable(self, session: Session, tenant_id: UUID, before: datetime, limit: int) -> Sequence[UUID]:
+        """Return up to ``limit`` runs whose files were made before a time, or whose project was deleted."""
 
-    def old(self, tenant_id: UUID, before: datetime | None, limit: int) -> Sequence[UUID]:
-        """Return up to ``limit`` runs whose files were last written before a time; with None, any with files."""
+    def remove(self, session: Session, tenant_id: UUID, run_id: UUID) -> None:
+        """Remove all files of a run; what of them is in the database, within the unit of ``session``."""
 
 
 class RunFiles:
@@ -121,10 +124,6 @@ class RunFiles:
         """Return the files of a run, by name."""
         return sorted(self.medium.list(tenant_id, run_id), key=lambda info: info.name)
 
-    def remove(self, tenant_id: UUID, run_id: UUID) -> None:
-        """Remove all files of a run."""
-        self.medium.remove(tenant_id, run_id)
-
 
 class FilesOnDisk:
     """Files below one folder: ``<tenant id>/<run id>/<digest of the name>.json`` has the facts and names the bytes."""
@@ -156,17 +155,17 @@ class FilesOnDisk:
         found = map(_facts, self._folder(tenant_id, run_id).glob("*.json"))
         return [facts[0] for facts in found if facts is not None]
 
-    def remove(self, tenant_id: UUID, run_id: UUID) -> None:
-        """Remove all files of a run."""
-        rmtree(self._folder(tenant_id, run_id), ignore_errors=True)
+    def removable(self, session: Session, tenant_id: UUID, before: datetime, limit: int) -> Sequence[UUID]:
+        """Return up to ``limit`` runs whose folder last changed before a time, or whose project was deleted."""
+        deleted = LogRepository(session).runs_of_deleted_projects()
+        folders = {UUID(path.name): path for path in self.root.joinpath(str(tenant_id)).glob("*-*-*-*-*")}
+        old = (run for run, path in folders.items() if run in deleted or path.stat().st_mtime < before.timestamp())
+        return sorted(old)[:limit]
 
-    def old(self, tenant_id: UUID, before: datetime | None, limit: int) -> Sequence[UUID]:
-        """Return up to ``limit`` runs whose folder last changed before a time."""
-        folders = sorted(self.root.joinpath(str(tenant_id)).glob("*-*-*-*-*"))
-        found = [
-            UUID(folder.name) for folder in folders if before is None or folder.stat().st_mtime < before.timestamp()
-        ]
-        return found[:limit]
+    def remove(self, session: Session, tenant_id: UUID, run_id: UUID) -> None:
+        """Remove all files of a run."""
+        del session
+        rmtree(self._folder(tenant_id, run_id), ignore_errors=True)
 
     def _folder(self, tenant_id: UUID, run_id: UUID) -> Path:
         return self.root / str(tenant_id) / str(run_id)

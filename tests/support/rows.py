@@ -55,7 +55,13 @@ def value_of(column: sa.Column[Any], tenant_id: UUID, ids: dict[str, UUID]) -> A
         return ids[column.table.name] if column.primary_key else new_id()
     if isinstance(column.type, sa.String):
         return tenant_id.hex[: column.type.length or 32]
-    kinds: tuple[tuple[type, Any], ...] = ((sa.Boolean, True), (sa.Integer, 1), (sa.Numeric, 1), (sa.JSON, {}))
+    kinds: tuple[tuple[type, Any], ...] = (
+        (sa.Boolean, True),
+        (sa.Integer, 1),
+        (sa.Numeric, 1),
+        (sa.JSON, {}),
+        (sa.LargeBinary, b"x"),
+    )
     found = next((value for kind, value in kinds if isinstance(column.type, kind)), None)
     return datetime.now(UTC) if found is None else found
 

@@ -8,14 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from devstudio_server.execution.log_files import LogFiles
 from devstudio_server.execution.logs import LogStorage, LogStream, LogTaken
-from devstudio_server.kit.clock import now
 from devstudio_server.kit.ids import new_id
 
 OUT, ERR = LogStream.STDOUT, LogStream.STDERR
@@ -141,7 +139,7 @@ with logs.writer(uuid.UUID({str(TENANT)!r}), uuid.UUID({str(RUN)!r}), 1) as log:
         log.write(f"{{n}}\\n".encode(), (LogStream.STDOUT, LogStream.STDERR)[n % 2])
 """
     written = 0
-    for _ in range(8):
+    for _ in range(4):
         with subprocess.Popen([sys.executable, "-c", script]) as process:
             while logs.size(TENANT, RUN) < written + 20_000:
                 assert process.poll() is None
@@ -155,7 +153,7 @@ with logs.writer(uuid.UUID({str(TENANT)!r}), uuid.UUID({str(RUN)!r}), 1) as log:
         written = len(everything)
         assert logs.slice(TENANT, RUN, 0, 0).open
     lives = everything.split(b"0\n1\n")[1:]
-    assert len(lives) == 8
+    assert len(lives) == 4
     for life in lives:  # all numbers in order; the last may be torn in the middle of its write
         numbers = [int(line) for line in life.split(b"\n")[:-1]]
         assert numbers == list(range(2, len(numbers) + 2))
@@ -186,23 +184,3 @@ def test_a_full_disk_is_said_and_what_was_taken_is_counted(logs: LogStorage, mon
         log.write(b"!")
     assert logs.read(TENANT, RUN, 0, 100) == b"abcde!"
     assert pieces(logs) == [(0, 3, OUT), (3, 2, ERR), (5, 1, OUT)]
-
-
-def test_old_logs_are_found_and_removed(files: LogFiles, logs: LogStorage) -> None:
-    runs = sorted(new_id() for _ in range(3))
-    for run in runs:
-        for _ in range(2):
-            with logs.writer(TENANT, run) as log:
-                log.write(b"x")
-    long_ago = (now() - timedelta(days=40)).timestamp()
-    for path in files.root.joinpath(str(TENANT)).glob(f"{runs[0]}*"):
-        os.utime(path, (long_ago, long_ago))
-    os.utime(files.path(TENANT, runs[1]), (long_ago, long_ago))  # its second part is new
-    files.root.joinpath(str(TENANT), "no-run.log").touch()
-    month_ago = now() - timedelta(days=30)
-    assert files.old(TENANT, month_ago, 10) == runs[:1]
-    assert files.old(TENANT, None, 2) == runs[:2]
-    assert files.old(new_id(), None, 2) == []
-    files.remove(TENANT, runs[0])
-    assert logs.read(TENANT, runs[0], 0, 10) == b""
-    assert files.old(TENANT, None, 9) == runs[1:]

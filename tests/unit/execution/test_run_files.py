@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 import pytest
+from sqlalchemy import select
 
+from devstudio_server.db import Units
+from devstudio_server.execution.log_models import FileBlock, RunFile
+from devstudio_server.execution.log_rows import worker_of
+from devstudio_server.execution.run_file_rows import FileRows
 from devstudio_server.execution.run_files import (
     BLOCK_BYTES,
     FileInfo,
@@ -18,16 +23,27 @@ from devstudio_server.execution.run_files import (
     RunFiles,
     RunFileTooLarge,
 )
-from devstudio_server.kit.clock import now
 from devstudio_server.kit.errors import Invalid
 from devstudio_server.kit.ids import new_id
+from support.databases import Database
 
 TENANT, RUN = new_id(), new_id()
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> RunFiles:
-    return RunFiles(FilesOnDisk(tmp_path))
+@pytest.fixture(params=["disk", "rows"])
+def files(request: pytest.FixtureRequest, tmp_path: Path, database: Database) -> Iterator[RunFiles]:
+    """Every test here holds for a disk and for rows."""
+    engine = database.engine()
+    yield RunFiles(FilesOnDisk(tmp_path / "files") if request.param == "disk" else FileRows(Units(engine)))
+    engine.dispose()
+
+
+def left(files: RunFiles) -> int:
+    """Return how many files or rows there are, seen or not."""
+    if isinstance(files.medium, FilesOnDisk):
+        return len([path for path in files.medium.root.rglob("*") if path.is_file()])
+    with cast("FileRows", files.medium)._units.begin(worker_of(TENANT), read_only=True) as session:
+        return len(session.scalars(select(RunFile.id)).all()) + len(session.scalars(select(FileBlock.id)).all())
 
 
 def content(files: RunFiles, name: str) -> bytes:
@@ -48,11 +64,11 @@ def test_a_file_is_kept_with_its_facts(files: RunFiles) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/", "..", "é😀", "a" * 255, ".json", "x.json", "CON"])
-def test_any_readable_name_stays_below_its_run(files: RunFiles, tmp_path: Path, name: str) -> None:
+def test_any_readable_name_stays_below_its_run(files: RunFiles, name: str) -> None:
     files.save(TENANT, RUN, name, [b"x"], 1)
     assert content(files, name) == b"x"
     assert [found.name for found in files.list(TENANT, RUN)] == [name]
-    assert len(list(tmp_path.rglob("*"))) == 4  # two folders, the bytes and the facts
+    assert left(files) == 2, "the bytes and the facts"
 
 
 @pytest.mark.parametrize("name", ["", "a" * 256, "a\0b", "a\nb", "\x1b[31m"])
@@ -61,7 +77,7 @@ def test_a_name_that_nobody_can_read_is_refused(files: RunFiles, name: str) -> N
         files.save(TENANT, RUN, name, [b"x"], 1)
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(files: RunFiles, tmp_path: Path) -> None:
+def test_a_file_is_replaced_whole_or_not_at_all(files: RunFiles) -> None:
     files.save(TENANT, RUN, "x", [b"old"], 10)
 
     def broken() -> Iterator[bytes]:
@@ -79,10 +95,11 @@ def test_a_file_is_replaced_whole_or_not_at_all(files: RunFiles, tmp_path: Path)
     assert files.list(TENANT, RUN) == [files.find(TENANT, RUN, "x")]
     files.save(TENANT, RUN, "x", [b"new"], 10)
     assert content(files, "x") == b"new"
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2, "nothing is left behind"
+    assert left(files) == 2, "nothing is left behind"
 
 
-def test_whoever_reads_a_file_reads_on_while_it_is_replaced(files: RunFiles) -> None:
+def test_whoever_reads_a_file_on_a_disk_reads_on_while_it_is_replaced(tmp_path: Path) -> None:
+    files = RunFiles(FilesOnDisk(tmp_path))
     files.save(TENANT, RUN, "x", [b"o" * 2 * BLOCK_BYTES], 10**9)
     reading = files.open(TENANT, RUN, "x")
     first = next(reading)
@@ -98,16 +115,3 @@ def test_what_is_missing_is_said_at_once(files: RunFiles) -> None:
         with pytest.raises(RunFileNotFound):
             files.open(tenant, run, "x")
         assert files.list(tenant, run) == []
-
-
-def test_old_runs_lose_their_files(files: RunFiles, tmp_path: Path) -> None:
-    runs = sorted(new_id() for _ in range(2))
-    for run in runs:
-        files.save(TENANT, run, "x", [b"x"], 1)
-    long_ago = (now() - timedelta(days=40)).timestamp()
-    os.utime(tmp_path / str(TENANT) / str(runs[0]), (long_ago, long_ago))
-    assert files.medium.old(TENANT, now() - timedelta(days=30), 10) == runs[:1]
-    assert files.medium.old(TENANT, None, 1) == runs[:1]
-    files.remove(TENANT, runs[0])
-    files.remove(TENANT, new_id())
-    assert (files.list(TENANT, runs[0]), files.medium.old(TENANT, None, 9)) == ([], runs[1:])

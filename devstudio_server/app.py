@@ -29,6 +29,9 @@ from devstudio_server.auth.identity import LOCAL_TENANT_ID, TeamIdentityProvider
 from devstudio_server.auth.launch import launch_routes
 from devstudio_server.auth.user import NOBODY, actor_of_user
 from devstudio_server.db import current_actor
+from devstudio_server.egress.configuration import EgressConfiguration
+from devstudio_server.egress.service import expire_leases, remove_old_requests
+from devstudio_server.egress.settings import EgressSettings
 from devstudio_server.events.feeds import EventFeeds
 from devstudio_server.events.service import EventService
 from devstudio_server.execution.command_policy import DEADLINE_S, PROGRAMS
@@ -202,6 +205,7 @@ class DevStudioApp(ExtensionApp):
         self._keep_secrets_out_of_logs()
         self._limit_requests()
         self._check_mode()
+        self.egress = self._read_egress()
         self.assembly = Assembly(self._told())
         self.units, self.ports = self.assembly.units, self.assembly.ports
         self.ports.provide(Gateway, Gateway(self._gateway_settings()))
@@ -220,6 +224,17 @@ class DevStudioApp(ExtensionApp):
         host = KernelHost(docker_host=self.docker_host or None, ownership=ours, away_s=self.kernel_away_hours * 3600)
         self.kernel_care = KernelCare(self.settings["kernel_manager"], host, self.warm_kernels)
         self.kernel_care.begin()
+
+    def _read_egress(self) -> EgressSettings:
+        """Read what the operator says about egress: a mistake is told now, and not in a run."""
+        try:
+            settings = EgressConfiguration(parent=self).settings()
+            settings.proxy()
+        except ValueError as error:
+            message = f"EgressConfiguration: {error}."
+            raise SettingsError(message) from error
+        keep_secret(*settings.secrets())
+        return settings
 
     def _limit_requests(self) -> None:
         """Read the limits before anything is opened: a server that cannot keep them does not serve."""
@@ -250,6 +265,8 @@ class DevStudioApp(ExtensionApp):
             "events": lambda session, limit: EventService(session).remove_old(self.event_retention_days, limit),
             "kv": lambda session, limit: KvService(session).remove_expired(limit),
             "idempotency_keys": remove_expired_keys,
+            "egress_leases": expire_leases,
+            "egress_requests": lambda session, limit: remove_old_requests(session, self.egress.log_days, limit),
         }
         if self.units.engine.dialect.name == "sqlite":
             kept = timedelta(days=self.audit_retention_days)
@@ -309,6 +326,7 @@ class DevStudioApp(ExtensionApp):
             run_log_bytes=self.run_log_bytes,
             run_programs=tuple(self.run_programs),
             run_limits=self.run_limits,
+            egress=self.egress,
             worker_threads=self.worker_threads,
         )
 

@@ -14,6 +14,9 @@ from devstudio_server.audit.recorder import record_audit
 from devstudio_server.auth.identity import LOCAL_TENANT_ID, local_actor
 from devstudio_server.db import Actor, Units
 from devstudio_server.db.opening import open_database
+from devstudio_server.egress.gate import EgressGate, ProxyGate
+from devstudio_server.egress.service import EgressPolicy
+from devstudio_server.egress.settings import EgressSettings
 from devstudio_server.events.recorder import record_events
 from devstudio_server.events.wakeups import RedisWakeUps, WakeUps
 from devstudio_server.execution.backend import BackendChoice
@@ -25,6 +28,7 @@ from devstudio_server.execution.log_files import LogFiles
 from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
 from devstudio_server.execution.recovery import CancelWatch, OrphanedRuns
 from devstudio_server.execution.run_files import FilesOnDisk, RunFiles
+from devstudio_server.execution.service import project_of_run
 from devstudio_server.execution.runner import SandboxRunner
 from devstudio_server.jobs import EmbeddedWorker, Heartbeat, JobQueue, JobRunner
 from devstudio_server.jobs.life import Life, LifeKind
@@ -58,6 +62,7 @@ class Settings:
     run_log_bytes: int = LOG_CAP_BYTES
     run_programs: tuple[str, ...] = PROGRAMS
     run_limits: Mapping[str, float] = field(default_factory=dict)
+    egress: EgressSettings = field(default_factory=EgressSettings)
     worker_threads: int = 2
     """Jobs that this process does at the same time."""
 
@@ -80,6 +85,7 @@ class Assembly:
         self.backend = self._backend_choice(installation_of(self.units))
         self.ports = Ports()
         self._provide_storages()
+        self._provide_egress()
         self._provide_runs()
         self._provide_queue()
 
@@ -130,6 +136,13 @@ class Assembly:
         self.ports.provide(WorkspaceStorage, workspaces)
         self.ports.provide(LogStorage, LogStorage(LogFiles(self.folder.logs), self.settings.run_log_bytes))
         self.ports.provide(RunFiles, RunFiles(FilesOnDisk(self.folder.run_files)))
+
+    def _provide_egress(self) -> None:
+        """Put the proxy behind the port of what runs may reach. Raises ValueError for settings that cannot be read."""
+        told = self.settings.egress
+        longest_s = int(told.lease_hours * 3600)
+        self.ports.provide(EgressPolicy, EgressPolicy(longest_s, not self.settings.team, project_of_run))
+        self.ports.provide(EgressGate, ProxyGate(self.units, told.proxy(), told.mirrors()))
 
     def _provide_runs(self) -> None:
         """Put the sandbox behind the ports of runs."""

@@ -12,6 +12,7 @@ from devstudio_server.app import DevStudioApp
 from devstudio_server.auth.authorizer import resources_table
 from devstudio_server.auth.identity import TeamIdentityProvider
 from devstudio_server.auth.permissions import ROLE_PERMISSIONS, Permission, Role
+from devstudio_server.egress.configuration import EgressConfiguration
 from devstudio_server.jupyter.kernels import TenantKernelManager
 from devstudio_server.jupyter.kernelspecs import IsolatingKernelSpecManager
 
@@ -42,6 +43,7 @@ DOCUMENTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "identity-traits": lambda: traits_table(TeamIdentityProvider),
         "kernelspec-traits": lambda: traits_table(IsolatingKernelSpecManager),
         "kernel-traits": lambda: traits_table(TenantKernelManager),
+        "egress-traits": lambda: traits_table(EgressConfiguration),
     },
     "docs/security.md": {"permissions": permissions_table, "jupyter-resources": resources_table},
 }

@@ -31,6 +31,7 @@ class Permission(StrEnum):
     CODE_APPROVE = "code:approve"
     EXEC_RUN = "exec:run"
     EXEC_VIEW_LOGS = "exec:view_logs"
+    EGRESS_APPROVE = "egress:approve"
     DEPLOY_TRIGGER = "deploy:trigger"
     DEPLOY_APPROVE = "deploy:approve"
     AUDIT_READ = "audit:read"
@@ -45,7 +46,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     # The metrics count what all tenants do, so they are for who runs the server and for no tenant's administrator.
     Role.ADMIN_DEVSTUDIO: frozenset(Permission) - {Permission.METRICS_READ},
     Role.OPERATOR: frozenset({Permission.METRICS_READ}),
-    Role.REVIEWER: _READ | {Permission.CODE_APPROVE, Permission.DEPLOY_APPROVE},
+    Role.REVIEWER: _READ | {Permission.CODE_APPROVE, Permission.DEPLOY_APPROVE, Permission.EGRESS_APPROVE},
     Role.EXECUTOR: _READ
     | {
         Permission.SPEC_CREATE,

@@ -14,6 +14,7 @@ DOMAINS_WITH_TABLES = (
     "auth",
     "ci",
     "db",
+    "egress",
     "events",
     "execution",
     "jobs",

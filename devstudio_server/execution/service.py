@@ -49,6 +49,12 @@ def cancelled_runs(session: Session, run_ids: Collection[UUID]) -> list[UUID]:
     return RunRepository(session).cancelled(run_ids) if run_ids else []
 
 
+def project_of_run(session: Session, run_id: UUID) -> UUID | None:
+    """Return the project of a run; None when the tenant has no such run."""
+    run = RunRepository(session).find(run_id)
+    return None if run is None else run.project_id
+
+
 class RunService:
     """Creates, reads, cancels and ends runs."""
 

@@ -72,8 +72,17 @@ class Deeds:
         second = self.admin.post("code/generate", asked).expect(201)["patch_id"]
         self.do("reject_patch", "POST", f"code/patches/{second}/reject", {"reason": "Not like this."}, by=self.other)
 
+    def lease(self, project: dict[str, Any]) -> None:
+        asked = {"project_id": project["id"], "domains": ["pypi.org"], "reason": "Packages."}
+        lease = self.do("request_egress_lease", "POST", "egress/leases", asked)["id"]
+        self.do("approve_egress_lease", "POST", f"egress/leases/{lease}/approve", {}, by=self.other)
+        self.do("revoke_egress_lease", "POST", f"egress/leases/{lease}/revoke")
+        second = self.admin.post("egress/leases", asked).expect(201)["id"]
+        self.do("deny_egress_lease", "POST", f"egress/leases/{second}/deny", {"reason": "Once is enough."})
+
     def do_all(self) -> None:
         project, session, tasks = self.specify()
+        self.lease(project)
         self.review(tasks)
         self.do("put_kv", "PUT", "kv/global/key", {"value_json": 1})
         self.do("delete_kv", "DELETE", "kv/global/key")

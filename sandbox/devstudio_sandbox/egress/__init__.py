@@ -18,4 +18,5 @@ other by relative names only, so that it starts without the rest of the package:
     server     one connection after its beginning, and the watch over all of them
     process    the process around it
     proxy      the host's hold on the process
+    clients    what tells pip, npm and others of it
 """

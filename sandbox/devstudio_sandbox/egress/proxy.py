@@ -38,8 +38,8 @@ class ProxySettings:
     """Names that may lead to private addresses, and to which: addresses and CIDR ranges."""
     upstream: str | None = None
     """URL of the proxy of the house."""
-    ca: Path | None = None
-    """File with the certificates of authorities that clients in the sandbox shall trust."""
+    authorities: bytes = b""
+    """Certificates (PEM) that clients in the sandbox shall trust, all of them; nothing: what the image trusts."""
     limits: ProxyLimits = field(default_factory=ProxyLimits)
 
     def __post_init__(self) -> None:
@@ -51,8 +51,6 @@ class ProxySettings:
                 read_network(text)
         if self.upstream:
             Upstream.read(self.upstream)
-        if self.ca is not None and not self.ca.is_file():
-            raise ValueError(f"there is no file {self.ca}")
 
     def told(self) -> dict[str, Any]:
         """Return what the process is told first."""
@@ -90,11 +88,14 @@ class EgressProxy:
         self._ready = threading.Event()
         self._closing = False
         self._writing = threading.Lock()
-        self._private = Path(tempfile.mkdtemp(prefix="devstudio-egress-"))  # 0700: others on the host stay out
-        self.directory = self._private / "run"
-        """What the container gets to see: the socket, and the authorities to trust."""
-        self.socket = self.directory / SOCKET
+        self._private: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def socket(self) -> Path:
+        """The socket, once the process was started; its directory is what the container gets to see."""
+        assert self._private is not None  # noqa: S101 - `start` comes first
+        return self._private / "run" / SOCKET
 
     @property
     def pid(self) -> int | None:
@@ -149,15 +150,18 @@ class EgressProxy:
                 process.kill()
                 process.wait()
             self._reader.join(END_S)
-        shutil.rmtree(self._private, ignore_errors=True)
+        if self._private is not None:
+            shutil.rmtree(self._private, ignore_errors=True)
 
     def _lay_out(self) -> None:
-        self.directory.mkdir(mode=0o755)
-        self.directory.chmod(0o755)
-        if self._settings.ca is not None:
-            copy = self.directory / CA_FILE
-            shutil.copyfile(self._settings.ca, copy)
-            copy.chmod(0o644)
+        self._private = Path(tempfile.mkdtemp(prefix="devstudio-egress-"))  # 0700: others on the host stay out
+        directory = self._private / "run"
+        directory.mkdir()
+        directory.chmod(0o755)
+        if self._settings.authorities:
+            file = directory / CA_FILE
+            file.write_bytes(self._settings.authorities)
+            file.chmod(0o644)
 
     def _write(self, told: Mapping[str, Any]) -> None:
         assert self._process is not None  # noqa: S101 - `start` comes first

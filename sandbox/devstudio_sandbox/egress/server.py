@@ -197,7 +197,7 @@ class Connection:
                     "down": relay.down,
                     "seconds": round(time.monotonic() - self._began, 3),
                     "how": how,
-                    "refused": refused,
+                    "refused": refused and bool(self._grant),  # after it was allowed
                 }
             )
 

@@ -9,7 +9,7 @@ from devstudio_server.auth import ROLE_PERMISSIONS, Permission, Role, permission
 MATRIX = {
     Role.ADMIN_DEVSTUDIO: set(Permission) - {"metrics:read"},
     Role.OPERATOR: {"metrics:read"},
-    Role.REVIEWER: {"spec:read", "exec:view_logs", "code:approve", "deploy:approve"},
+    Role.REVIEWER: {"spec:read", "exec:view_logs", "code:approve", "deploy:approve", "egress:approve"},
     Role.EXECUTOR: {
         "spec:read", "exec:view_logs", "spec:create", "spec:update", "code:generate", "code:apply", "exec:run",
     },

@@ -7,8 +7,8 @@ import os
 import sys
 
 from devstudio_server.auth.errors import SettingsError
-from devstudio_server.auth.identity import LOCAL_TENANT_ID, LocalIdentityProvider, TeamIdentityProvider, auth_mode
-from devstudio_server.jupyter.configuration import configure_team
+from devstudio_server.auth.identity import LocalIdentityProvider, TeamIdentityProvider, auth_mode
+from devstudio_server.jupyter.configuration import configure_local, configure_team
 from devstudio_server.settings import DataFolder, default_data_dir
 
 c = get_config()  # noqa: F821 - Jupyter provides it
@@ -29,11 +29,8 @@ if _mode == "team":
     c.ServerApp.reraise_server_extension_failures = True
     configure_team(c, _folder.workspaces)
 else:
-    # What Jupyter shows as its root is where the projects' trees are; a session's files live in `.devstudio/` of each.
-    _root = _folder.workspaces / str(LOCAL_TENANT_ID)
-    _root.mkdir(parents=True, exist_ok=True)
     c.ServerApp.identity_provider_class = LocalIdentityProvider
-    c.ServerApp.root_dir = str(_root)
+    configure_local(c, _folder.workspaces)
 c.ContentsManager.allow_hidden = True
 c.ServerApp.jpserver_extensions.update({"devstudio_server": True})
 

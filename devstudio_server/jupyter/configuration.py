@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from devstudio_server.auth.authorizer import StudioAuthorizer
+from devstudio_server.auth.identity import LOCAL_TENANT_ID
+from devstudio_server.jupyter.channels import LosslessConnection
 from devstudio_server.jupyter.contents_manager import TenantContentsManager
 from devstudio_server.jupyter.kernels import TenantKernelManager
 from devstudio_server.jupyter.kernelspecs import IsolatingKernelSpecManager
 from devstudio_server.jupyter.page_settings import PersonConfigManager
-from devstudio_server.jupyter.sessions import TenantSessionManager
+from devstudio_server.jupyter.sessions import SESSIONS, TenantSessionManager
+from devstudio_server.jupyter.studio_kernels import LocalKernels
 from devstudio_server.jupyter.tenancy import TenantFolders
 
+CULL_IDLE_S = 4 * 3600
 REFUSED_EXTENSIONS = ("jupyter_lsp", "jupyter_server_proxy", "jupyter_server_terminals")
 
 
@@ -33,6 +37,10 @@ def configure_team(c: Any, workspaces: Path) -> None:
     for scoped in (c.TenantContentsManager, c.TenantKernelManager, c.PersonConfigManager):
         scoped.workspaces = str(workspaces)
 
+    # A tab that is open keeps its kernel; the others end after four hours in which nothing ran.
+    c.MappingKernelManager.cull_idle_timeout = CULL_IDLE_S
+    _lose_nothing(c)
+
     server.allow_external_kernels = False
     server.allow_unauthenticated_access = False
     server.authenticate_prometheus = True
@@ -43,3 +51,23 @@ def configure_team(c: Any, workspaces: Path) -> None:
     c.LabApp.extension_manager = "readonly"
     c.LabApp.lock_all_plugins = True
     c.LabApp.news_url = None
+
+
+def configure_local(c: Any, workspaces: Path) -> None:
+    """Set Jupyter's services for the single local user: sandboxed kernels, which outlive the server, and plain ones.
+
+    What Jupyter shows as its root is where the projects' trees are; a session's files live in `.devstudio/` of each.
+    """
+    folders, server = TenantFolders(workspaces), c.ServerApp
+    kept = folders.of_tenant(LOCAL_TENANT_ID)
+    server.root_dir = str(folders.files(LOCAL_TENANT_ID))
+    server.kernel_manager_class = LocalKernels
+    c.LocalKernels.tenant_id = str(LOCAL_TENANT_ID)
+    c.LocalKernels.records_dir = str(kept / "kernels")
+    c.SessionManager.database_filepath = str(kept / SESSIONS)
+    _lose_nothing(c)
+
+
+def _lose_nothing(c: Any) -> None:
+    """Carry whatever a kernel says to the browser, at once."""
+    c.ServerApp.kernel_websocket_connection_class = LosslessConnection

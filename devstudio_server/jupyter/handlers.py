@@ -15,6 +15,7 @@ from jupyter_server.services.api.handlers import APIStatusHandler
 from jupyter_server.services.kernels.handlers import KernelActionHandler
 from jupyter_server.services.kernelspecs.handlers import MainKernelSpecHandler, kernelspec_model
 from jupyter_server.services.nbconvert.handlers import NbconvertRootHandler
+from jupyter_server.services.sessions.handlers import SessionRootHandler
 from jupyterlab_server.licenses_handler import LicensesHandler
 from jupyterlab_server.settings_handler import SettingsHandler
 from jupyterlab_server.translations_handler import TranslationsHandler
@@ -72,6 +73,27 @@ class TenantStatusHandler(APIStatusHandler):
             "connections": sum(kernel["connections"] for kernel in kernels),
         }
         self.finish(json.dumps(model, sort_keys=True))
+
+
+class StudioSessionsHandler(SessionRootHandler):
+    """`/api/sessions`: why a kernel cannot be started reaches the person, where Jupyter makes a bare 500 of it."""
+
+    @web.authenticated
+    @authorized("write", "sessions")
+    async def post(self) -> None:
+        """Start a kernel for a notebook."""
+        try:
+            await super().post()  # type: ignore[misc]
+        except web.HTTPError as error:
+            if isinstance(error.__cause__, web.HTTPError):
+                raise error.__cause__ from error
+            raise
+
+    @web.authenticated
+    @authorized("read", "sessions")
+    async def get(self) -> None:
+        """Return the sessions."""
+        await super().get()  # type: ignore[misc]
 
 
 class TenantKernelActionHandler(KernelActionHandler):

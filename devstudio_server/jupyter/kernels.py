@@ -13,15 +13,15 @@ from tornado.web import HTTPError
 from traitlets import List, Unicode
 
 from devstudio_server.db import Actor, acting, current_actor
+from devstudio_server.jupyter.studio_kernels import StudioKernels, tenant_of
 from devstudio_server.jupyter.tenancy import LeavesRoot, PerTenant, TenantFolders, inside
 
 _BACKGROUND_USER = UUID(int=0)
 
 
-class TenantKernels(AsyncMappingKernelManager):
+class TenantKernels(StudioKernels):
     """The kernels of one tenant, with its files as their folder and nothing of the server's environment."""
 
-    tenant_id = Unicode(help="Id of the tenant.")
     passed_variables = List(Unicode(), help="Names of the variables that a kernel gets.")
 
     def cwd_for_path(self, path: str, **kwargs: Any) -> str:
@@ -41,7 +41,7 @@ class TenantKernels(AsyncMappingKernelManager):
         if known is None:
             self._check_name(kwargs.get("kernel_name") or "")
         kwargs["env"] = self._environment(kwargs.get("env") or {})
-        return str(await self._async_start_kernel(kernel_id=known, **kwargs))
+        return await super().start_kernel(kernel_id=known, **kwargs)
 
     def _check_name(self, kernel_name: str) -> None:
         """Look first: Jupyter's own notices in the middle of the start, and logs it three times."""
@@ -88,18 +88,29 @@ class TenantKernelManager(AsyncMappingKernelManager):
     def _kernels_of(self, tenant_id: UUID) -> TenantKernels:
         connections = Path(self.connection_dir or self.folders.of_tenant(tenant_id)) / str(tenant_id)
         connections.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return TenantKernels(  # type: ignore[no-untyped-call]
+        kernels = TenantKernels(
             parent=self.parent,
             log=self.log,
             tenant_id=str(tenant_id),
             root_dir=str(self.folders.files(tenant_id)),
+            records_dir=str(self._records_of(tenant_id)),
             connection_dir=str(connections),
             context=self.context,
             kernel_spec_manager=self.kernel_spec_manager,
-            kernel_manager_class=self.kernel_manager_class,
             default_kernel_name=self.default_kernel_name,
             passed_variables=self.passed_variables,
         )
+        kernels.adopt()
+        return kernels
+
+    def _records_of(self, tenant_id: UUID) -> Path:
+        return self.folders.of_tenant(tenant_id) / "kernels"
+
+    def adopt_all(self) -> None:
+        """Take over what outlived the last life of the server, of every tenant."""
+        for folder in sorted(self.folders.state.glob("*/kernels")):
+            if tenant_id := tenant_of(folder.parent):
+                self.tenants.of(tenant_id)
 
     def usable_kernel_name(self) -> str:
         """Return the default kernel's name when it may be started, else another's, else an empty text."""

@@ -14,6 +14,7 @@ from devstudio_server.jupyter import handlers, sockets
 
 _JUPYTER = "jupyter_server"
 MENDED: dict[str, type[RequestHandler]] = {
+    f"{_JUPYTER}.services.sessions.handlers.SessionRootHandler": handlers.StudioSessionsHandler,
     "jupyterlab_server.licenses_handler.LicensesHandler": handlers.AnsweringLicensesHandler,
     "jupyterlab_server.settings_handler.SettingsHandler": handlers.StudioSettingsHandler,
 }

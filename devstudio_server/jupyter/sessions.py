@@ -11,6 +11,9 @@ from devstudio_server.jupyter.contents_manager import TenantContentsManager
 from devstudio_server.jupyter.kernels import TenantKernelManager
 from devstudio_server.jupyter.tenancy import PerTenant
 
+SESSIONS = "sessions.db"
+"""File in which a tenant's sessions outlive the server, as its kernels do."""
+
 
 class TenantSessionManager(SessionManager):
     """Hands every call to the sessions of the tenant that the request acts for, and refuses without one."""
@@ -28,7 +31,7 @@ class TenantSessionManager(SessionManager):
         return SessionManager(
             parent=self.parent,
             log=self.log,
-            database_filepath=":memory:",
+            database_filepath=str(self.kernel_manager.folders.of_tenant(tenant_id) / SESSIONS),
             kernel_manager=self.kernel_manager.tenants.of(tenant_id),
             contents_manager=self.contents_manager.tenants.of(tenant_id),
         )

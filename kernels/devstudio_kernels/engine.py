@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import docker
@@ -39,6 +41,7 @@ RUNTIME: Runtime = "runc"
 LOG = LogConfig(type=LogConfig.types.JSON, config={"max-size": "64k", "max-file": "1"})
 """The engine keeps the last of what a kernel says to nobody: why it could not start."""
 LOG_LINES = 5
+NEW_S = 120.0
 PROGRAM_PATH = f"{INSIDE}/init.py"
 
 
@@ -137,12 +140,15 @@ class KernelEngine:
         except (DockerException, RequestException, OSError):
             return
 
-    def remove_others(self, installation: str, owner: str, keep: Collection[str]) -> int:
-        """Remove the kernels of this installation and ``owner`` that nobody knows; return how many."""
-        ours = [f"{LABEL_KIND}=kernel", f"{LABEL_INSTALLATION}={installation}", f"{LABEL_OWNER}={owner}"]
+    def remove_others(self, ownership: Ownership, keep: Collection[str]) -> int:
+        """Remove the kernels of this installation that nobody knows; return how many.
+
+        Those of this very owner get a moment in which they become known.
+        """
+        ours = [f"{LABEL_KIND}=kernel", f"{LABEL_INSTALLATION}={ownership.installation}"]
         with self._explained():
-            found = [entry["Id"] for entry in self._api().containers(all=True, filters={"label": ours})]
-        strangers = [container for container in found if container not in keep]
+            found = self._api().containers(all=True, filters={"label": ours})
+        strangers = [entry["Id"] for entry in found if entry["Id"] not in keep and not _is_new(entry, ownership.owner)]
         for container in strangers:
             self.remove(container)
         return len(strangers)
@@ -194,3 +200,8 @@ class KernelEngine:
             raise KernelError(f"the engine refused: {problem.explanation}") from problem
         except (DockerException, RequestException, OSError) as problem:
             raise KernelUnavailable(f"no Docker engine answers ({problem}): {START_ENGINE}") from problem
+
+
+def _is_new(entry: Mapping[str, Any], owner: str) -> bool:
+    """Tell whether ``owner`` made a container just now."""
+    return entry["Labels"].get(LABEL_OWNER) == owner and time.time() - int(entry["Created"]) < NEW_S

@@ -70,6 +70,8 @@ class KernelHost:
         self.ownership = ownership or Ownership(own_name(self.folders.root), "kernels")
         self.away_s = away_s
         self.keeper = Keeper()
+        self.started: set[str] = set()
+        """The containers that this process has started and not ended."""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="devstudio-kernels")
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -109,6 +111,7 @@ class KernelHost:
                 limits=place.limits,
                 ownership=self.ownership,
             )
+            self.started.add(container)
             box = Box(container, str(folder), uid, key)
             self._await_sockets(box)
             close_folder(box)
@@ -123,6 +126,7 @@ class KernelHost:
         self.keeper.drop(box)
         if box.container:
             self.engine.remove(box.container)
+            self.started.discard(box.container)
         self.folders.remove(box)
 
     def _await_sockets(self, box: Box) -> None:

@@ -1,0 +1,109 @@
+"""The way of a kernel's messages to a browser: at once, all of them, and no faster than they are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+from tornado.websocket import WebSocketClosedError
+from traitlets import Bool
+
+from devstudio_server.jupyter.studio_kernels import StudioKernel
+
+HIGH_WATER = 4 << 20
+LOW_WATER = 1 << 20
+"""Bytes on their way to a browser: above the first nothing more is read from the kernel until below the second."""
+
+
+class Flow:
+    """Counts what a WebSocket has not sent yet, and stops to read from the kernel while that is too much."""
+
+    def __init__(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+        """Call ``pause`` and ``resume`` as the level asks for it."""
+        self._pause, self._resume = pause, resume
+        self.waiting, self.paused = 0, False
+
+    def sent(self, size: int, future: Any) -> None:
+        """Count a message until ``future`` says that it was written."""
+        self.waiting += size
+        future.add_done_callback(lambda done: self._written(size, done))
+        if not self.paused and self.waiting > HIGH_WATER:
+            self.paused = True
+            self._pause()
+
+    def _written(self, size: int, done: Any) -> None:
+        if not done.cancelled():
+            done.exception()  # a closed socket says so elsewhere
+        self.waiting -= size
+        if self.paused and self.waiting < LOW_WATER:
+            self.paused = False
+            self._resume()
+
+
+class LosslessConnection(ZMQChannelsWebsocketConnection):
+    """Jupyter's connection without its rate limits; a slow browser slows the kernel down instead."""
+
+    limit_rate = Bool(
+        False, help="Whether to drop output that comes too fast, as Jupyter does by default. Here it waits instead."
+    ).tag(config=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Send each message at once, in place of waiting for the answer to the one before."""
+        super().__init__(**kwargs)
+        self._flow = Flow(self._pause, self._go_on)
+        self._running: Any = {}
+        """Header of what the kernel works on."""
+
+    @property
+    def write_message(self) -> Callable[..., Any]:
+        """Write to the browser, and count what is not written yet."""
+        return self._write
+
+    def _write(self, message: Any, binary: bool = False) -> None:  # noqa: FBT001, FBT002 - tornado's signature
+        try:
+            future = self.websocket_handler.write_message(message, binary=binary)
+        except WebSocketClosedError:
+            return
+        self._flow.sent(len(message), future)
+
+    def _pause(self) -> None:
+        stream = self.channels.get("iopub")
+        if stream is not None and not stream.closed():
+            stream.stop_on_recv()
+
+    def _go_on(self) -> None:
+        stream = self.channels.get("iopub")
+        if stream is not None and not stream.closed() and self.websocket_handler.ws_connection is not None:
+            stream.on_recv_stream(self.handle_outgoing_message)
+
+    def connect(self) -> Any:
+        """Connect to the kernel."""
+        self.websocket_handler.set_nodelay(True)
+        return super().connect()
+
+    def request_kernel_info(self) -> Any:
+        """Ask who the kernel is, where a kernel answers that is at work, too."""
+        if self.kernel_info_channel is None and not hasattr(self.kernel_manager, "_kernel_info_future"):
+            self.kernel_info_channel = self.multi_kernel_manager.connect_control(self.kernel_id)
+        return super().request_kernel_info()  # type: ignore[no-untyped-call]
+
+    def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
+        """Pass a message of the kernel on, and remember for which cell it works."""
+        if getattr(stream, "channel", stream) == "iopub":
+            self._note(outgoing_msg)
+        super().handle_outgoing_message(stream, outgoing_msg)
+
+    def _note(self, message: list[Any]) -> None:
+        parts: list[Any] = self.session.feed_identities(message)[1]
+        if b'"execute_input"' in bytes(parts[1]):
+            self._running = self.session.unpack(parts[2])
+
+    def on_kernel_restarted(self) -> None:
+        """Say in the cell that was running why the kernel ended, and tell that it starts again."""
+        kernel = self.kernel_manager
+        reason = kernel.sandbox.end_reason if isinstance(kernel, StudioKernel) and kernel.sandbox else ""
+        if reason:
+            kernel.reason = reason
+            self.write_stderr(reason, self._running)  # type: ignore[no-untyped-call]
+        super().on_kernel_restarted()  # type: ignore[no-untyped-call]

@@ -1,0 +1,247 @@
+"""Kernels that outlive the server, tell why they ended, and are no more than people may have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from jupyter_client.ioloop.restarter import AsyncIOLoopKernelRestarter
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
+from jupyter_server._tz import utcnow
+from jupyter_server.prometheus.metrics import KERNEL_CURRENTLY_RUNNING_TOTAL
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
+from tornado.web import HTTPError
+from traitlets import Bool, Int, Type, Unicode, default
+
+from devstudio_kernels.errors import KernelError, KernelUnavailable
+from devstudio_kernels.provisioner import SandboxProvisioner
+from devstudio_server.db import current_actor
+from devstudio_server.jupyter.kernel_records import KernelRecord, KernelRecords
+from devstudio_server.kit.logging import get_logger
+
+_log = get_logger("kernels")
+
+
+class PromptRestarter(AsyncIOLoopKernelRestarter):
+    """Starts a kernel again that has died. It may be told at any time, and then does it once."""
+
+    _is_polling = False
+
+    async def poll(self) -> None:  # type: ignore[override]
+        """Look after the kernel."""
+        if self._is_polling or self.kernel_manager.shutting_down:
+            return
+        self._is_polling = True
+        try:
+            await super().poll()
+        finally:
+            self._is_polling = False
+
+
+class StudioKernel(ServerKernelManager):
+    """One kernel. In a sandbox it can be adopted, and its end is noticed at once."""
+
+    restarter_class = Type(PromptRestarter, klass=AsyncIOLoopKernelRestarter)
+    _end_descriptor = -1
+
+    @property
+    def sandbox(self) -> SandboxProvisioner | None:
+        """Return what keeps the kernel in its container; None for one that has none."""
+        return self.provisioner if isinstance(self.provisioner, SandboxProvisioner) else None
+
+    async def _async_post_start_kernel(self, **kw: Any) -> None:
+        await super()._async_post_start_kernel(**kw)
+        self.watch_end()
+        if self.sandbox and isinstance(self.parent, StudioKernels):
+            self.parent.keep_record(self)
+
+    async def _async_cleanup_resources(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002 - Jupyter's signature
+        self.unwatch_end()
+        await super()._async_cleanup_resources(restart=restart)
+
+    def watch_end(self) -> None:
+        """Look after the kernel as soon as its container ends, not only every three seconds."""
+        self.unwatch_end()
+        descriptor = self.sandbox.end_descriptor if self.sandbox else -1
+        if descriptor >= 0:
+            self.loop.add_handler(descriptor, self._on_end, self.loop.READ)
+            self._end_descriptor = descriptor
+
+    def unwatch_end(self) -> None:
+        """Let the descriptor be closed."""
+        if self._end_descriptor >= 0:
+            self.loop.remove_handler(self._end_descriptor)
+            self._end_descriptor = -1
+
+    def _on_end(self, *_: Any) -> None:
+        self.unwatch_end()
+        if self._restarter is not None and not self.shutting_down:
+            self._restarter._running_poll = asyncio.ensure_future(self._restarter.poll())  # noqa: SLF001 - keeps the task
+
+    def adopt(self, record: KernelRecord) -> bool:
+        """Take over a kernel that another life of the server started; tell whether it still runs."""
+        self.kernel_id = record.id
+        factory: Any = KernelProvisionerFactory.instance(parent=self.parent)
+        self.provisioner = factory.create_provisioner_instance(record.id, self.kernel_spec, parent=self)
+        if self.sandbox is None or not self.sandbox.adopt(record.adoption):
+            return False
+        self._launch_args = dict(record.arguments)
+        self._attempted_start = True
+        self.ready.set_result(None)
+        self.reason, self.last_activity = "", utcnow()
+        self.execution_state = "starting"  # Jupyter takes the next sign of life for "idle"
+        self.start_restarter()
+        self._connect_control_socket()
+        self.watch_end()
+        return True
+
+    def leave(self) -> None:
+        """Let go of the kernel without ending it."""
+        self.shutting_down = True
+        self.stop_restarter()
+        self.unwatch_end()
+        if self.sandbox:
+            self.sandbox.forget()
+        self._close_control_socket()
+
+
+class StudioKernels(AsyncMappingKernelManager):
+    """The kernels of one tenant."""
+
+    tenant_id = Unicode(help="Id of the tenant.")
+    records_dir = Unicode(help="Folder of the records of kernels.")
+    kernels_survive = Bool(
+        True, help="Whether sandboxed kernels go on while the server is away, and are there again when it is back."
+    ).tag(config=True)
+    max_kernels_per_tenant = Int(50, min=1, help="Kernels that one tenant may have at the same time.").tag(config=True)
+    max_kernels_per_person = Int(10, min=1, help="Kernels that one person may have at the same time.").tag(config=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Know nothing of kernels of earlier lives before `adopt`."""
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+        self.records = KernelRecords(Path(self.records_dir))
+        self._starters: dict[str, str] = {}
+        self._starting: list[str] = []
+
+    @default("kernel_manager_class")
+    def _kernel_manager_class_default(self) -> str:
+        return f"{StudioKernel.__module__}.{StudioKernel.__name__}"
+
+    @contextmanager
+    def room_for_one_more(self) -> Iterator[None]:
+        """Count one that is being started. Raises `HTTPError`: 429 for too many, 503 when it cannot be contained."""
+        person = str(actor.user_id) if (actor := current_actor()) else ""
+        own = [*self._starting, *(self._starters.get(kernel_id, "") for kernel_id in self._kernels)]
+        if len(own) >= self.max_kernels_per_tenant or own.count(person) >= self.max_kernels_per_person:
+            most = min(self.max_kernels_per_person, self.max_kernels_per_tenant)
+            raise HTTPError(429, _TOO_MANY % (own.count(person), len(own), most))
+        self._starting.append(person)
+        try:
+            yield
+        except KernelUnavailable as error:
+            raise HTTPError(503, f"No sandboxed kernel can be started: {error}") from error
+        except KernelError as error:
+            raise HTTPError(500, str(error)) from error
+        finally:
+            self._starting.remove(person)
+
+    async def start_kernel(self, *, kernel_id: str | None = None, **kwargs: Any) -> str:  # type: ignore[override]
+        """Start a kernel, or return ``kernel_id`` when there is that one."""
+        if kernel_id is not None and kernel_id in self:
+            return str(await self._async_start_kernel(kernel_id=kernel_id, **kwargs))
+        with self.room_for_one_more():
+            started = str(await self._async_start_kernel(kernel_id=kernel_id, **kwargs))
+        self._starters.setdefault(started, str(actor.user_id) if (actor := current_actor()) else "")
+        return started
+
+    def keep_record(self, kernel: StudioKernel) -> None:
+        """Write down a kernel that has been started, for the first time or again."""
+        kernel_id, sandbox = str(kernel.kernel_id), kernel.sandbox
+        if sandbox is None:
+            return
+        if kernel_id not in self._starters:
+            self._starters[kernel_id] = str(actor.user_id) if (actor := current_actor()) else ""
+        arguments = {"cwd": (kernel._launch_args or {}).get("cwd", ""), "env": sandbox.adoption()["env"]}  # noqa: SLF001 - no other name
+        record = KernelRecord(
+            kernel_id, str(kernel.kernel_name), self._starters[kernel_id], arguments, sandbox.adoption()
+        )
+        self.records.save(record)
+
+    def adopt(self) -> int:
+        """Take over the kernels that outlived the server; return how many there are."""
+        for record in self.records:
+            if record.id in self:
+                continue
+            try:
+                self._adopt(record)
+            except KernelUnavailable as error:
+                _log.warning("kernel_not_adopted", kernel_id=record.id, reason=str(error))  # the engine may come back
+            except Exception as error:  # noqa: BLE001 - one kernel that is lost must not keep the others
+                _log.warning("kernel_lost", kernel_id=record.id, reason=str(error))
+                self.records.remove(record.id)
+        return len(self._kernels)
+
+    def _adopt(self, record: KernelRecord) -> None:
+        kernel, _, _ = self.pre_start_kernel(record.name, {"kernel_id": record.id})
+        if not isinstance(kernel, StudioKernel) or not kernel.adopt(record):
+            _log.info("kernel_ended_while_away", kernel_id=record.id)
+            self.records.remove(record.id)
+            return
+        self._kernels[record.id] = kernel
+        self._starters[record.id] = record.user_id
+        self._kernel_connections[record.id] = 0
+        self._kernel_ports[record.id] = kernel.ports
+        self.start_watching_activity(record.id)  # type: ignore[no-untyped-call]
+        kernel.execution_state = "starting"
+        self.add_restart_callback(record.id, lambda: self._handle_kernel_died(record.id), "dead")  # type: ignore[no-untyped-call]
+        kernel.session.send(kernel._control_socket, "kernel_info_request")  # noqa: SLF001 - a sign of life, for the activity
+        KERNEL_CURRENTLY_RUNNING_TOTAL.labels(type=kernel.kernel_name).inc()
+        if not self._initialized_culler:
+            self.initialize_culler()  # type: ignore[no-untyped-call]
+        _log.info("kernel_adopted", kernel_id=record.id)
+
+    def containers(self) -> set[str]:
+        """Return the containers of these kernels, and of those that could not be adopted yet."""
+        known = {kernel.sandbox.container for kernel in self._kernels.values() if getattr(kernel, "sandbox", None)}
+        return known | {str((record.adoption.get("box") or {}).get("container")) for record in self.records}
+
+    def remove_kernel(self, kernel_id: str) -> Any:
+        """Forget a kernel that has ended."""
+        self.records.remove(kernel_id)
+        self._starters.pop(kernel_id, None)
+        return super().remove_kernel(kernel_id)
+
+    async def shutdown_all(self, now: bool = False) -> None:  # type: ignore[override]  # noqa: FBT001, FBT002
+        """End the kernels at the server's end, but those that survive it."""
+        for kernel_id, kernel in list(self._kernels.items()) if self.kernels_survive else ():
+            if isinstance(kernel, StudioKernel) and kernel.sandbox and await kernel.is_alive():
+                self.stop_watching_activity(kernel_id)  # type: ignore[no-untyped-call]
+                self.stop_buffering(kernel_id)  # type: ignore[no-untyped-call]
+                kernel.leave()
+                del self._kernels[kernel_id]
+        await super().shutdown_all(now=now)
+
+
+class LocalKernels(StudioKernels):
+    """The kernels of the single local user, in a sandbox or not."""
+
+    tenant_id = Unicode(help="Id of the tenant that the local user is.").tag(config=True)
+    records_dir = Unicode(help="Folder of the records of kernels. `jupyter_config.py` sets both.").tag(config=True)
+
+
+_TOO_MANY = (
+    "You have %d kernels, and your team has %d; at most %d of one person run at the same time. Shut some down first: "
+    "in JupyterLab, the tab “Running Terminals and Kernels” lists them."
+)
+
+
+def tenant_of(folder: Path) -> UUID | None:
+    """Return the tenant that a folder is named by, or None when it is another folder."""
+    try:
+        return UUID(folder.name)
+    except ValueError:
+        return None

@@ -9,6 +9,7 @@ from devstudio_server.auth import handlers as auth
 from devstudio_server.egress import handlers as egress
 from devstudio_server.events import handlers as events
 from devstudio_server.execution import handlers as execution
+from devstudio_server.execution import log_handlers as logs
 from devstudio_server.kv import handlers as kv
 from devstudio_server.patches import handlers as patches
 from devstudio_server.planning import handlers as planning
@@ -19,5 +20,5 @@ from devstudio_server.web import Operation
 
 def all_operations() -> list[Operation]:
     """Return them in the order of the domains."""
-    domains = (projects, specs, planning, patches, execution, egress, ai, events, kv, audit, auth, admin)
+    domains = (projects, specs, planning, patches, execution, logs, egress, ai, events, kv, audit, auth, admin)
     return [operation for domain in domains for operation in domain.operations]

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from devstudio_server.web.schemas import ListQuery, Payload, Shape
 
@@ -196,23 +196,3 @@ class RunCreate(RecipeRequest):
             message = "begins with the name of a program"
             raise ValueError(message)
         return value
-
-
-class LogQuery(Shape):
-    """From which byte to read."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    offset: int = Field(0, ge=0, description="Byte offset; take `next_offset` of the answer before.")
-    limit: int = Field(262_144, ge=1, le=1_048_576, description="Bytes at most.")
-
-
-class LogPage(Shape):
-    """A piece of a log. ``next_offset`` is where to go on; ``eof`` is true when the run is final and all is read."""
-
-    run_id: UUID
-    offset: int
-    next_offset: int
-    content: str
-    eof: bool
-    status: RunStatus

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +17,7 @@ from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.models import Run
 from devstudio_server.execution.plans import RunPlan
 from devstudio_server.execution.repository import RunRepository
-from devstudio_server.execution.schemas import LogPage, RunQuery, RunStage, RunStatus, RunType
+from devstudio_server.execution.schemas import RunQuery, RunStage, RunStatus, RunType
 from devstudio_server.jobs import JobQueue
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.pagination import Page, page_of
@@ -27,7 +26,6 @@ RUN_JOB = "exec.run"
 """The job that does the work of a run in a sandbox."""
 SHIP_JOB = "exec.ship"
 """The job that puts the input of a run where a worker without repositories finds it."""
-_LONGEST_CHARACTER = 4  # bytes of UTF-8; a shorter piece could hold no whole character, and reading would never go on
 
 
 @dataclass(frozen=True)
@@ -172,33 +170,7 @@ class RunService:
         self._runs.flush()
         after_commit(self._session, lambda: self._logs.notify(run.id))
 
-    def log(self, run_id: UUID, offset: int, limit: int) -> LogPage:
-        """Return a piece of a run's log; bytes that are not UTF-8 show as U+FFFD, offsets always count bytes."""
-        run = self.get(run_id)  # before the bytes, so that a final status means that all of them are there
-        status = RunStatus(run.status)
-        data = self._logs.read(run.tenant_id, run_id, offset, max(limit, _LONGEST_CHARACTER))
-        at_end = offset + len(data) >= self._logs.size(run.tenant_id, run_id)
-        if not (status.final and at_end):
-            data = _whole_characters(data)
-        following = offset + len(data)
-        return LogPage(
-            run_id=run_id,
-            offset=offset,
-            next_offset=following,
-            content=data.decode("utf-8", "replace"),
-            eof=status.final and at_end,
-            status=status,
-        )
-
 
 def _planned(plan: RunPlan) -> dict[str, Any]:
     """Return the columns of a run that a plan fills."""
     return {"recipe": plan.recipe.name, "argv": [*plan.recipe.argv], "plan": plan.to_json()}
-
-
-def _whole_characters(data: bytes) -> bytes:
-    """Cut a character that is not complete yet off the end of ``data``."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    decoder.decode(data)
-    waiting, _state = decoder.getstate()
-    return data[: len(data) - len(waiting)]

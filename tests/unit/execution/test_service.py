@@ -1,4 +1,4 @@
-"""The life of a run: final is final, and a log that is read in pieces is whole."""
+"""The life of a run: final is final."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sqlalchemy import select
 
 from devstudio_server.execution.errors import RunIsFinal, RunNotFound
 from devstudio_server.execution.models import Run
 from devstudio_server.execution.schemas import RunQuery, RunStatus, RunType
-from devstudio_server.execution.service import RunEnd, RunService, _whole_characters
+from devstudio_server.execution.service import RunEnd, RunService
 from devstudio_server.jobs.models import Job
 from devstudio_server.kit.ids import new_id
 from support.domain_world import DomainWorld
@@ -122,64 +120,3 @@ def test_unknown_runs_and_other_tenants(domain: DomainWorld, run_id: UUID) -> No
         assert [run.id for run in service.list(RunQuery()).items] == [run_id]
         assert service.list(RunQuery(status=RunStatus.SUCCESS)).items == []
         assert service.list(RunQuery(project_id=new_id())).items == []
-
-
-def collect(domain: DomainWorld, run_id: UUID, limit: int) -> tuple[str, bool, int]:
-    text, offset = "", 0
-    with runs(domain) as service:
-        for _ in range(1000):
-            page = service.log(run_id, offset, limit)
-            assert page.offset == offset
-            text += page.content
-            if page.eof or page.next_offset == offset:
-                return text, page.eof, page.next_offset
-            offset = page.next_offset
-    pytest.fail("reading does not end")
-
-
-@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 7, 100])
-def test_a_log_read_in_pieces_of_any_size_is_whole(domain: DomainWorld, run_id: UUID, limit: int) -> None:
-    text = "añb🙂日本\n" * 3
-    with domain.logs.writer(domain.actor.tenant_id, run_id) as log:
-        log.write(text.encode())
-    assert collect(domain, run_id, limit) == (text, False, len(text.encode()))
-    with runs(domain) as service:
-        service.finish(run_id, RunEnd(RunStatus.SUCCESS, ""))
-    assert collect(domain, run_id, limit) == (text, True, len(text.encode()))
-
-
-def test_half_a_character_waits_for_its_rest_and_is_shown_at_the_end(domain: DomainWorld, run_id: UUID) -> None:
-    with domain.logs.writer(domain.actor.tenant_id, run_id) as log:
-        log.write(b"a\xf0\x9f")
-        assert collect(domain, run_id, 100) == ("a", False, 1)
-        log.write(b"\x99\x82\xff")
-        assert collect(domain, run_id, 100) == ("a🙂\ufffd", False, 6)
-        log.write(b"\xe6\x97")
-    with runs(domain) as service:
-        service.finish(run_id, RunEnd(RunStatus.SUCCESS, ""))
-    assert collect(domain, run_id, 100) == ("a🙂\ufffd\ufffd", True, 8)
-
-
-def test_a_run_without_a_log_ends_at_once_when_final(domain: DomainWorld, run_id: UUID) -> None:
-    assert collect(domain, run_id, 10) == ("", False, 0)
-    with runs(domain) as service:
-        service.cancel(run_id)
-        assert service.log(run_id, 10**30, 5).eof
-
-
-@settings(max_examples=200, deadline=None)
-@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=20), cut=st.integers(0, 80))
-def test_whole_characters_never_split_one_and_lose_none(text: str, cut: int) -> None:
-    data = text.encode()
-    kept = _whole_characters(data[:cut])
-    assert data.startswith(kept)
-    assert text.startswith(kept.decode())
-    assert len(data[:cut]) - len(kept) < 4
-
-
-@settings(max_examples=100, deadline=None)
-@given(data=st.binary(max_size=20), cut=st.integers(0, 20))
-def test_pieces_of_any_bytes_decode_as_the_whole_does(data: bytes, cut: int) -> None:
-    kept = _whole_characters(data[:cut])
-    joined = kept.decode("utf-8", "replace") + data[len(kept) :].decode("utf-8", "replace")
-    assert joined == data.decode("utf-8", "replace")

@@ -4,7 +4,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
@@ -22,10 +24,11 @@ from devstudio_sandbox.docker_host import (
     local_socket,
     read_engine,
 )
-from devstudio_sandbox.docker_labels import LABEL_INSTALLATION, LABEL_TENANT, Labelled, labels
+from devstudio_sandbox.docker_labels import LABEL_INSTALLATION, LABEL_TENANT, Kind, Labelled, labels, run_name
 from devstudio_sandbox.docker_stream import AttachedStream
 from devstudio_sandbox.errors import ImageMissing, SandboxError, SandboxUnavailable
 from devstudio_sandbox.identity import Ownership, tenant_uid
+from devstudio_sandbox.pool_stock import Shape
 from devstudio_sandbox.ports import BackendStatus, Language, Runtime, SandboxSpec
 from devstudio_sandbox.supervisor import BOOT
 
@@ -39,6 +42,7 @@ IMAGES: Mapping[str, str] = {
 STATUS_TIMEOUT_S = 1.5
 ENGINE_TIMEOUT_S = 60
 REMOVE_TRIES = 20
+NO_RUN = UUID(int=0)
 START_ENGINE = "start it (`dockerd`, Docker Desktop), let this user use it, or set DOCKER_HOST to one that runs"
 INSTALL_RUNTIME = "add it to the engine's daemon.json, or set DEVSTUDIO_SANDBOX_RUNTIME=auto"
 BUILD_IMAGES = "build the images with `make sandbox-image`"
@@ -75,7 +79,9 @@ class DockerBackend:
         self._runtime: Runtime = runtime
         self._ownership = Ownership(installation, owner)
         self._images = {**IMAGES, **(images or {})}
+        self._connecting = threading.Lock()
         self._api: docker.APIClient | None = None
+        self._adopted: dict[str, str] = {}
         self._engine: Engine | None = None
 
     def status(self) -> BackendStatus:
@@ -95,14 +101,32 @@ class DockerBackend:
 
     def open(self, spec: SandboxSpec) -> SupervisedSandbox:
         """Create, attach to and start a container."""
+        with self._translated(spec.language):
+            return self._start(spec, "run")
+
+    def park(self, shape: Shape, ttl_s: int) -> SupervisedSandbox:
+        """Start a container that waits for its run; see :class:`devstudio_sandbox.pool.ParkingBackend`."""
+        spec = SandboxSpec(shape.language, shape.tenant_id, NO_RUN, shape.limits, ttl_s)
+        with self._translated(shape.language):
+            return self._start(spec, "pool")
+
+    def adopt(self, parked: SupervisedSandbox, run_id: UUID, ttl_s: int) -> None:
+        """Give a container that waits to its run."""
+        parked.adopt(run_id, ttl_s)
+        self._adopted[parked.handle] = str(run_id)
+
+    def record(self, parked: SupervisedSandbox, run_id: UUID) -> None:
+        """Name the container after its run: its labels can't be changed any more."""
         try:
-            return self._open(spec)
-        except ImageNotFound as problem:
-            raise ImageMissing(f"{self._images[spec.language]} is not there: {BUILD_IMAGES}") from problem
-        except APIError as problem:
-            raise SandboxError(f"the engine refused to start a sandbox: {problem.explanation}") from problem
-        except (DockerException, RequestException, OSError) as problem:
-            raise SandboxUnavailable(f"no Docker engine answers ({problem}): {START_ENGINE}") from problem
+            self._client().rename(parked.handle, run_name(run_id))
+        except (DockerException, RequestException, OSError) as problem:  # it may be gone already, or the run have two
+            log.debug("container %s is not named after run %s: %s", parked.handle, run_id, problem)
+
+    def image(self, language: Language) -> str:
+        """Name the image that a container would be made of now."""
+        with self._translated(language):
+            told = self._client().inspect_image(self._images[language])  # type: ignore[no-untyped-call]
+            return str(told["Id"])
 
     def prepare(self, language: Language, say: Callable[[str], None]) -> None:
         """Build the language's image if it is missing; of two callers, the second waits for the first."""
@@ -143,8 +167,21 @@ class DockerBackend:
             found = self._client().containers(all=True, filters={"label": label})
         except (DockerException, RequestException, OSError) as problem:
             raise SandboxUnavailable(f"no Docker engine answers ({problem}): {START_ENGINE}") from problem
-        boxes = [box for box in map(Labelled.read, found) if doomed(box)]
-        return sum(remove(self._client(), box.id) for box in boxes)
+        read = (Labelled.read(entry) for entry in found)
+        boxes = [box if box.run_id else replace(box, run_id=self._adopted.get(box.id)) for box in read]
+        return sum(remove(self._client(), box.id) for box in boxes if doomed(box))
+
+    @contextmanager
+    def _translated(self, language: Language) -> Iterator[None]:
+        """Turn the SDK's errors into the port's."""
+        try:
+            yield
+        except ImageNotFound as problem:
+            raise ImageMissing(f"{self._images[language]} is not there: {BUILD_IMAGES}") from problem
+        except APIError as problem:
+            raise SandboxError(f"the engine refused to start a sandbox: {problem.explanation}") from problem
+        except (DockerException, RequestException, OSError) as problem:
+            raise SandboxUnavailable(f"no Docker engine answers ({problem}): {START_ENGINE}") from problem
 
     def _connect(self, timeout_s: float) -> docker.APIClient:
         where = engine_address(self._host)
@@ -152,21 +189,22 @@ class DockerBackend:
         return docker.APIClient(version="auto", timeout=timeout_s, **where)  # type: ignore[arg-type]  # it hands it on to requests, which takes fractions
 
     def _client(self) -> docker.APIClient:
-        if self._api is None:
-            self._api = self._connect(ENGINE_TIMEOUT_S)
-        return self._api
+        with self._connecting:
+            if self._api is None:
+                self._api = self._connect(ENGINE_TIMEOUT_S)
+            return self._api
 
-    def _open(self, spec: SandboxSpec) -> SupervisedSandbox:
+    def _start(self, spec: SandboxSpec, kind: Kind) -> SupervisedSandbox:
         api = self._client()
         self._engine = self._engine or read_engine(api.info(), self._runtime)
-        container = self._create(api, self._engine, spec)
+        container = self._create(api, self._engine, spec, kind)
         try:
             stream = AttachedStream(api, container)
             try:
                 api.start(container)
                 return SupervisedSandbox(
                     stream,
-                    partial(remove, api, container),
+                    partial(self._remove, api, container),
                     isolation=self._engine.isolation,
                     handle=container,
                     workspace=WORKSPACE,
@@ -180,14 +218,19 @@ class DockerBackend:
             remove(api, container)
             raise
 
-    def _create(self, api: docker.APIClient, engine: Engine, spec: SandboxSpec) -> str:
+    def _remove(self, api: docker.APIClient, container: str) -> None:
+        remove(api, container)
+        self._adopted.pop(container, None)
+
+    def _create(self, api: docker.APIClient, engine: Engine, spec: SandboxSpec, kind: Kind) -> str:
         uid = tenant_uid(spec.tenant_id, remapped=engine.remapped)
         if spec.egress and not local_socket(engine_address(self._host)["base_url"]):
             raise SandboxUnavailable("a run with egress needs an engine on a local unix socket, which sees its proxy's")
         told = {"workspace": WORKSPACE, "ttl_s": spec.ttl_s, "own_cgroup": True, "egress": egress_place(spec.egress)}
+        told["parked"] = kind == "pool"
         apart = engine.isolation == "gvisor"
         if apart:
-            told |= {"uid": uid, "apart": True}
+            told |= {"uid": uid, "apart": True, "pids": spec.limits.pids - 1}  # pid 1 is not among them
         settings = json.dumps(told)
         created = api.create_container(
             image=self._images[spec.language],
@@ -199,7 +242,7 @@ class DockerBackend:
             stdin_open=True,
             detach=False,
             environment={},
-            labels=labels(self._ownership, "run", spec.tenant_id, spec.run_id, spec.ttl_s),
+            labels=labels(self._ownership, kind, spec.tenant_id, spec.run_id if kind == "run" else None, spec.ttl_s),
             host_config=api.create_host_config(**host_config(spec.limits, uid, engine.runtime, spec.egress)),
         )
         return str(created["Id"])

@@ -59,6 +59,7 @@ def value_of(column: sa.Column[Any], tenant_id: UUID, ids: dict[str, UUID]) -> A
         (sa.Boolean, True),
         (sa.Integer, 1),
         (sa.Numeric, 1),
+        (sa.Float, 1),
         (sa.JSON, {}),
         (sa.LargeBinary, b"x"),
     )

@@ -36,7 +36,9 @@ from devstudio_server.events.feeds import EventFeeds
 from devstudio_server.events.service import EventService
 from devstudio_server.execution.command_policy import DEADLINE_S, PROGRAMS
 from devstudio_server.execution.control import RunControl
-from devstudio_server.execution.logs import LOG_CAP_BYTES
+from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
+from devstudio_server.execution.retention import RUN_RETENTION_DAYS, RunRetention
+from devstudio_server.execution.run_files import RunFiles
 from devstudio_server.jobs.housekeeping import Chore, Housekeeping
 from devstudio_server.jupyter.contents import pre_save_hook
 from devstudio_server.jupyter.kernel_care import KernelCare
@@ -125,6 +127,9 @@ class DevStudioApp(ExtensionApp):
     run_log_bytes = Int(LOG_CAP_BYTES, min=1024, help="What one run may log, in bytes; the rest is cut, visibly.").tag(
         config=True
     )
+    run_retention_days = Int(
+        RUN_RETENTION_DAYS, min=1, help="How long logs and files of runs are kept after they were written, in days."
+    ).tag(config=True)
     default_model = Unicode(
         "", help="Id of the model that is used when a request names none. Default: $DEVSTUDIO_DEFAULT_MODEL."
     ).tag(config=True)
@@ -265,6 +270,7 @@ class DevStudioApp(ExtensionApp):
             "events": lambda session, limit: EventService(session).remove_old(self.event_retention_days, limit),
             "kv": lambda session, limit: KvService(session).remove_expired(limit),
             "idempotency_keys": remove_expired_keys,
+            "runs": RunRetention(self.ports.get(LogStorage), self.ports.get(RunFiles), self.run_retention_days),
             "egress_leases": expire_leases,
             "egress_requests": lambda session, limit: remove_old_requests(session, self.egress.log_days, limit),
         }

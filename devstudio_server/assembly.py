@@ -25,8 +25,10 @@ from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.inputs import RunInputs
 from devstudio_server.execution.jobs import JOBS as RUN_JOBS
 from devstudio_server.execution.log_files import LogFiles
+from devstudio_server.execution.log_rows import LogRows
 from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
 from devstudio_server.execution.recovery import CancelWatch, OrphanedRuns
+from devstudio_server.execution.run_file_rows import FileRows
 from devstudio_server.execution.run_files import FilesOnDisk, RunFiles
 from devstudio_server.execution.service import project_of_run
 from devstudio_server.execution.runner import SandboxRunner
@@ -108,6 +110,7 @@ class Assembly:
     def stop(self) -> None:
         """End what `start` began."""
         self.wakeups.stop()
+        self.ports.get(LogStorage).close()
 
     def close(self) -> None:
         """Let go of the database. To be called last."""
@@ -134,8 +137,12 @@ class Assembly:
             workspaces.tenant_root(LOCAL_TENANT_ID).mkdir(parents=True, exist_ok=True)
         self.ports.provide(GitStorage, GitStorage(self.folder.repositories))
         self.ports.provide(WorkspaceStorage, workspaces)
-        self.ports.provide(LogStorage, LogStorage(LogFiles(self.folder.logs), self.settings.run_log_bytes))
-        self.ports.provide(RunFiles, RunFiles(FilesOnDisk(self.folder.run_files)))
+        # Servers and workers on one PostgreSQL share no disk.
+        shared = self.engine.dialect.name == "postgresql"
+        logs = LogRows(self.units) if shared else LogFiles(self.folder.logs)
+        files = FileRows(self.units) if shared else FilesOnDisk(self.folder.run_files)
+        self.ports.provide(LogStorage, LogStorage(logs, self.settings.run_log_bytes))
+        self.ports.provide(RunFiles, RunFiles(files))
 
     def _provide_egress(self) -> None:
         """Put the proxy behind the port of what runs may reach. Raises ValueError for settings that cannot be read."""

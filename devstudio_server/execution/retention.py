@@ -11,7 +11,7 @@ from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.run_files import RunFiles
 from devstudio_server.kit.clock import now
 
-RETENTION_DAYS = 30
+RUN_RETENTION_DAYS = 30
 RUNS_AT_ONCE = 50
 """Runs that one transaction rids of their log: each may have many rows, and the tenant's writers wait meanwhile."""
 

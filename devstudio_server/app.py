@@ -21,7 +21,7 @@ from devstudio_sandbox.identity import Ownership
 from devstudio_server._version import __version__
 from devstudio_server.admin.health import HealthService
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
-from devstudio_server.assembly import Assembly, Settings
+from devstudio_server.assembly import Assembly, Settings, WorkerChoice
 from devstudio_server.audit.service import RETENTION_DAYS, AuditService
 from devstudio_server.auth.errors import SettingsError
 from devstudio_server.auth.gate import Gate
@@ -156,6 +156,11 @@ class DevStudioApp(ExtensionApp):
         help="Prices by model id, US dollars per million tokens: {'openai/x': {'input': 1.0, 'output': 4.0}}. "
         "Default: $DEVSTUDIO_MODEL_PRICES, else the known prices."
     ).tag(config=True)
+    worker = Enum(
+        ("embedded", "external"),
+        help="Who does runs: `embedded` is this server, and workers help it; `external` leaves them to "
+        "`devstudio worker`, which needs PostgreSQL. Default: $DEVSTUDIO_WORKER, else `embedded`.",
+    ).tag(config=True)
     worker_threads = Int(2, min=1, help="Runs that this server does at the same time.").tag(config=True)
     web_threads = Int(8, min=1, help="Requests that this server works on at the same time.").tag(config=True)
 
@@ -191,6 +196,10 @@ class DevStudioApp(ExtensionApp):
     @default("sandbox_runtime")
     def _default_sandbox_runtime(self) -> str:
         return os.environ.get("DEVSTUDIO_SANDBOX_RUNTIME", "").strip() or "auto"
+
+    @default("worker")
+    def _default_worker(self) -> str:
+        return os.environ.get("DEVSTUDIO_WORKER", "").strip() or "embedded"
 
     @default("allow_process_sandbox")
     def _default_allow_process_sandbox(self) -> bool:
@@ -333,6 +342,7 @@ class DevStudioApp(ExtensionApp):
             run_programs=tuple(self.run_programs),
             run_limits=self.run_limits,
             egress=self.egress,
+            worker=cast("WorkerChoice", self.worker),
             worker_threads=self.worker_threads,
         )
 
@@ -363,6 +373,7 @@ class DevStudioApp(ExtensionApp):
                 data_dir=self.assembly.folder.root,
                 version=__version__,
                 redis_url=self.redis_url,
+                external=self.worker == "external",
             ),
         )
         self.assembly.start_worker()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import Engine
 
@@ -30,13 +31,15 @@ from devstudio_server.execution.logs import LOG_CAP_BYTES, LogStorage
 from devstudio_server.execution.recovery import CancelWatch, OrphanedRuns
 from devstudio_server.execution.run_file_rows import FileRows
 from devstudio_server.execution.run_files import FilesOnDisk, RunFiles
-from devstudio_server.execution.service import project_of_run
 from devstudio_server.execution.runner import SandboxRunner
-from devstudio_server.jobs import EmbeddedWorker, Heartbeat, JobQueue, JobRunner
+from devstudio_server.execution.service import project_of_run
+from devstudio_server.jobs import EmbeddedWorker, Heartbeat, JobQueue, JobRunner, Place, Worker
+from devstudio_server.jobs.delivery import DeliveredWorker, Delivery
 from devstudio_server.jobs.life import Life, LifeKind
 from devstudio_server.jobs.models import Job
 from devstudio_server.jobs.reconciler import Reconciler
 from devstudio_server.jobs.service import installation_of
+from devstudio_server.jobs.worker import EVERYWHERE
 from devstudio_server.patches.jobs import JOBS as PATCH_JOBS
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
@@ -45,6 +48,10 @@ from devstudio_server.web import Ports
 
 KINDS = (*RUN_JOBS, *PATCH_JOBS)
 """What does the jobs of each kind, and where."""
+
+
+WorkerChoice = Literal["embedded", "external"]
+"""Whether the server does what any worker can do, or leaves it to `devstudio worker`."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class Settings:
     run_programs: tuple[str, ...] = PROGRAMS
     run_limits: Mapping[str, float] = field(default_factory=dict)
     egress: EgressSettings = field(default_factory=EgressSettings)
+    worker: WorkerChoice = "embedded"
     worker_threads: int = 2
     """Jobs that this process does at the same time."""
 
@@ -164,15 +172,31 @@ class Assembly:
 
     def _provide_queue(self) -> None:
         """Put the table of jobs behind the port of the queue, and make what does them."""
-        self.heartbeat = Heartbeat(self.units, self.life, self.settings.worker_threads)
-        self.runner = JobRunner(self.units, self.ports, KINDS, self._actor_of, self.heartbeat)
-        self.worker = EmbeddedWorker(self.runner, self.settings.worker_threads)
-        self.ports.provide(JobQueue, JobQueue(self.worker.wake))
+        told = self.settings
+        self.heartbeat = Heartbeat(self.units, self.life, told.worker_threads)
+        anywhere = frozenset(kind.name for kind in KINDS if kind.place is Place.WORKER)
+        delivery = Delivery(anywhere, self._delivered)
+        self.runner = JobRunner(self.units, self.ports, KINDS, self._actor_of, self.heartbeat, delivery.enqueued)
+        self.worker: Worker = (
+            DeliveredWorker(self.runner, told.database_url, told.worker_threads)
+            if self.life.kind == "worker"
+            else EmbeddedWorker(
+                self.runner, told.worker_threads, {Place.SERVER} if told.worker == "external" else EVERYWHERE
+            )
+        )
+        self.ports.provide(JobQueue, JobQueue(self.worker.wake, delivery.enqueued))
         self.reconciler = Reconciler(self.units, self.heartbeat, self.worker.wake, self.backend.reap_owners)
+        self.reconciler.add(delivery.sweep)
         self.reconciler.add(OrphanedRuns(self.ports).settle)
         cancels = CancelWatch(self.ports.get(RunControl), self.heartbeat.hurry)
         self.heartbeat.watch(cancels.look)
         self.wakeups.listen(cancels.woken)
+
+    def _delivered(self) -> bool:
+        """Tell whether jobs are brought to workers that are processes of their own."""
+        if self.engine.dialect.name != "postgresql":
+            return False
+        return self.settings.worker == "external" or self.life.kind == "worker" or self.heartbeat.workers > 0
 
     def _actor_of(self, job: Job) -> Actor:
         """Return who enqueued ``job``: it acts for that person, and sees what that tenant has."""

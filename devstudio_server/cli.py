@@ -15,6 +15,7 @@ import typer
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import DBAPIError
 
+from devstudio_server import cli_images
 from devstudio_server import serve as server
 from devstudio_server._version import __version__
 from devstudio_server.audit.service import RETENTION_DAYS
@@ -29,6 +30,7 @@ from devstudio_server.db.roles import DEFAULT_ROLE, grant
 from devstudio_server.doctor import Finding, examine, healthy
 from devstudio_server.kit.clock import now
 from devstudio_server.settings import DataFolder, default_data_dir
+from devstudio_server.worker import work
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,6 +41,7 @@ app = typer.Typer(
 
 audit_app = typer.Typer(no_args_is_help=True, help="Verify the audit, and remove what is older than its retention.")
 app.add_typer(audit_app, name="audit")
+app.add_typer(cli_images.app, name="images")
 
 DatabaseUrl = Annotated[
     str,
@@ -74,6 +77,9 @@ def serve(
     if port is not None:
         os.environ["PORT"] = str(port)
     sys.exit(server.main(*context.args))
+
+
+app.command(name="worker")(work)
 
 
 @app.command(name="migrate")

@@ -22,7 +22,8 @@ from devstudio_server.ai.gateway import Gateway
 from devstudio_server.ai.schemas import Provider
 from devstudio_server.db import Units
 from devstudio_server.db.engine import READ_ONLY
-from devstudio_server.jobs import EmbeddedWorker
+from devstudio_server.jobs import Worker
+from devstudio_server.jobs.service import processes
 from devstudio_server.kit.clock import now
 
 MIN_FREE_BYTES = 256 * 1024 * 1024
@@ -47,18 +48,19 @@ _WEAK = {
 class HealthService:
     """Checks every part that the server stands on."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each part
         self,
         *,
         units: Units,
-        worker: EmbeddedWorker,
+        worker: Worker,
         backend: Callable[[], Backend],
         gateway: Gateway,
         data_dir: Path,
         version: str,
         redis_url: str = "",
+        external: bool = False,
     ) -> None:
-        """Check these parts."""
+        """Check these parts; ``external`` when runs are left to `devstudio worker`."""
         self._units = units
         self._worker = worker
         self._backend = backend
@@ -66,6 +68,7 @@ class HealthService:
         self._data_dir = data_dir
         self._version = version
         self._redis_url = redis_url
+        self._external = external
         self._threads = ThreadPoolExecutor(6, thread_name_prefix="devstudio-health")
         self._running: dict[str, Future[Check]] = {}
         self._lock = threading.Lock()
@@ -186,4 +189,12 @@ class HealthService:
         return Check(ok=free >= MIN_FREE_BYTES, required=True, detail=detail, hint="Free some disk space.")
 
     def _jobs(self) -> Check:
-        return Check(ok=self._worker.alive(), required=True, detail="in-process worker", hint="Restart the server.")
+        """Look for who does jobs. Without a worker that runs are left to, they wait; all else is served."""
+        if not self._worker.alive():
+            return Check(ok=False, required=True, detail="in-process worker ended", hint="Restart the server.")
+        others = [found for found in processes(self._units) if found.kind == "worker" and not found.draining]
+        if self._external and not others:
+            hint = "Start `devstudio worker`; until then runs wait."
+            return Check(ok=False, required=False, detail="no worker is there", hint=hint)
+        said = f"; {len(others)} workers for {sum(found.slots for found in others)} jobs" if others else ""
+        return Check(ok=True, required=True, detail=f"in-process worker{said}")

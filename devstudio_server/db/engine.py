@@ -19,6 +19,14 @@ BUSY_TIMEOUT_MS = 10_000
 """How long a writer waits for the one before it."""
 SCHEMA = "devstudio"
 """The schema of the tables on PostgreSQL."""
+TCP = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""How soon a connection that is cut is given up: a worker must know before its leases are another's."""
 # Execution options of a connection, read when its transaction begins.
 READ_ONLY = "devstudio_read_only"
 TENANT = "devstudio_tenant"
@@ -26,7 +34,10 @@ TENANT = "devstudio_tenant"
 
 def create_engine(url: str, **options: Any) -> Engine:
     """Make an engine for ``url``, an SQLAlchemy database URL of SQLite or PostgreSQL; ``options`` are SQLAlchemy's."""
-    engine = sqlalchemy.create_engine(_with_driver(url), **options)
+    target = _with_driver(url)
+    if target.get_backend_name() == "postgresql":
+        options["connect_args"] = TCP | dict(options.get("connect_args", {}))
+    engine = sqlalchemy.create_engine(target, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
+from devstudio_server.db.delivery import install
 from devstudio_server.db.engine import SCHEMA
 
 MIGRATION_LOCK = 0x64657673
@@ -26,6 +27,10 @@ def migrations_folder() -> Path:
 def migrate(engine: Engine, revision: str = "head") -> None:
     """Upgrade the database of ``engine`` to ``revision``. On PostgreSQL its role must be the owner of the schema."""
     _run(engine, command.upgrade, revision)
+    if engine.dialect.name == "postgresql" and revision == "head":
+        with engine.begin() as connection:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+            install(connection)
 
 
 def downgrade(engine: Engine, revision: str) -> None:

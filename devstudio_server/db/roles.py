@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, text
 
+from devstudio_server.db.delivery import DELIVERY_SCHEMA
 from devstudio_server.db.engine import SCHEMA
 
 DEFAULT_ROLE = "devstudio_app"
@@ -26,6 +27,9 @@ def grant(owner: Engine, role: str) -> None:
             f"REVOKE UPDATE, DELETE, TRUNCATE ON {SCHEMA}.ds_audit FROM {quoted}",
             f"REVOKE INSERT, UPDATE, DELETE ON {SCHEMA}.alembic_version FROM {quoted}",
             f"GRANT EXECUTE ON FUNCTION {SCHEMA}.known_tenants() TO {quoted}",
+            f"GRANT USAGE ON SCHEMA {DELIVERY_SCHEMA} TO {quoted}",
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {DELIVERY_SCHEMA} TO {quoted}",
+            f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {DELIVERY_SCHEMA} TO {quoted}",
             f"GRANT EXECUTE ON FUNCTION {SCHEMA}.audited_tenants() TO {quoted}",
         ):
             connection.execute(text(statement))

@@ -3,7 +3,7 @@
 from devstudio_server.jobs.heartbeat import WORKER_ID, Heartbeat
 from devstudio_server.jobs.queue import JobContext, JobHandler, JobKind, JobQueue, LeaseLost, Place, current_job
 from devstudio_server.jobs.runner import MAX_ATTEMPTS, JobRunner
-from devstudio_server.jobs.worker import EmbeddedWorker
+from devstudio_server.jobs.worker import EmbeddedWorker, Worker
 
 __all__ = [
     "MAX_ATTEMPTS",
@@ -17,5 +17,6 @@ __all__ = [
     "JobRunner",
     "LeaseLost",
     "Place",
+    "Worker",
     "current_job",
 ]

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from devstudio_server.db import SYSTEM_TENANT_ID, Actor, Units
 from devstudio_server.jobs.life import Life
+from devstudio_server.jobs.models import Job, Lease
 from devstudio_server.jobs.queue import LeaseLost
 from devstudio_server.jobs.repository import LEASE_S, JobRepository, LeaseRepository, WorkerRepository
 from devstudio_server.kit.logging import get_logger
@@ -71,25 +72,22 @@ class HeldLease:
 
     def finish(self, session: Session) -> None:
         """Note in the transaction of ``session`` that the job is done. Raises `LeaseLost`."""
-        self._settle(session, put_back=False)
+        lease = self._let_go(session)
+        JobRepository(session).finish(self.job_id)
+        if lease is not None:
+            LeaseRepository(session).remove(lease)
 
-    def put_back(self, session: Session) -> None:
+    def put_back(self, session: Session) -> Job | None:
         """Let any worker take the job, at once. Raises `LeaseLost`."""
-        self._settle(session, put_back=True)
+        lease = self._let_go(session)
+        if lease is not None:
+            LeaseRepository.release(lease)
+        return JobRepository(session).put_back(self.job_id)
 
-    def _settle(self, session: Session, *, put_back: bool) -> None:
-        jobs, leases = JobRepository(session), LeaseRepository(session)
+    def _let_go(self, session: Session) -> Lease | None:
         self.check(session)
         self.settled = True
-        lease = leases.find(resource_of(self.job_id))
-        if put_back:
-            jobs.put_back(self.job_id)
-            if lease is not None:
-                leases.release(lease)
-            return
-        jobs.finish(self.job_id)
-        if lease is not None:
-            leases.remove(lease)
+        return LeaseRepository(session).find(resource_of(self.job_id))
 
     def lose(self, reason: str) -> None:
         """End this attempt: kill what it started, and let it write nothing more."""
@@ -135,6 +133,9 @@ class Heartbeat:
         """Renew what ``life`` holds every ``beat_s`` seconds. ``slots`` is how many jobs it does at once."""
         self.life = life
         self.draining = False
+        """Whether this process takes no more jobs."""
+        self.workers = 0
+        """How many processes there are that only work, as of the last beat."""
         self._units = units
         self._slots = slots
         self._beat_s = beat_s
@@ -194,7 +195,9 @@ class Heartbeat:
     def beat(self) -> None:
         """Renew everything now."""
         with self._units.begin(worker_of(SYSTEM_TENANT_ID)) as session:
-            WorkerRepository(session).seen(self.life, self._slots, draining=self.draining)
+            workers = WorkerRepository(session)
+            workers.seen(self.life, self._slots, draining=self.draining)
+            self.workers = sum(row.kind == "worker" and not row.draining for row in workers.alive())
         by_tenant: dict[UUID, list[HeldLease]] = {}
         for hold in self.held():
             if not hold.settled:

@@ -62,11 +62,13 @@ class JobRepository:
         if job is not None:
             job.status, job.finished_at = FINISHED, now()
 
-    def put_back(self, job_id: UUID) -> None:
-        """Let any worker take a job again."""
+    def put_back(self, job_id: UUID) -> Job | None:
+        """Let any worker take a job again, and return it; None when it is not under way."""
         job = self._session.get(Job, job_id)
-        if job is not None and job.status == RUNNING:
-            job.status = PENDING
+        if job is None or job.status != RUNNING:
+            return None
+        job.status = PENDING
+        return job
 
     def running(self) -> Sequence[Job]:
         """Return the jobs that a worker took and has not finished."""

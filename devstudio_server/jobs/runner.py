@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
 from devstudio_server.db import Actor, Units, acting
 from devstudio_server.jobs.heartbeat import Heartbeat, HeldLease, resource_of, worker_of
 from devstudio_server.jobs.models import Job
@@ -41,14 +43,16 @@ class JobRunner:
         kinds: Iterable[JobKind],
         actor_of: Callable[[Job], Actor],
         heartbeat: Heartbeat,
+        tell: Callable[[Session, Job], None] | None = None,
     ) -> None:
-        """Do the jobs of ``kinds``; ``actor_of`` says on whose behalf a job is done."""
+        """Do the jobs of ``kinds``; ``actor_of`` says on whose behalf. ``tell`` others of one that is put back."""
         self.units = units
         self.heartbeat = heartbeat
         self.kinds = {kind.name: kind for kind in kinds}
         self.stopping = threading.Event()
         self._ports = ports
         self._actor_of = actor_of
+        self._tell = tell
 
     def kinds_of(self, places: Collection[Place]) -> frozenset[str]:
         """Return the names of the kinds that are done at ``places``."""
@@ -98,6 +102,7 @@ class JobRunner:
     def let_go(self) -> int:
         """Put back what is still under way, so that another worker takes it at once; kill what it started here."""
         count = 0
+        self.heartbeat.draining = True
         for hold in self.heartbeat.held():
             count += self._settle(hold, put_back=True)
             hold.lose("this process ends")
@@ -121,7 +126,9 @@ class JobRunner:
         try:
             with suppress(LeaseLost), self.units.begin(worker_of(hold.tenant_id)) as session:
                 if put_back:
-                    hold.put_back(session)
+                    job = hold.put_back(session)
+                    if job is not None and self._tell is not None:
+                        self._tell(session, job)
                 else:
                     hold.finish(session)
                 return True

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Collection
 from queue import Empty, SimpleQueue
+from typing import Protocol
 from uuid import UUID
 
 from devstudio_server.jobs.queue import Place
@@ -19,6 +20,22 @@ LET_GO_S = 3.0
 EVERYWHERE = frozenset(Place)
 
 _log = get_logger("jobs")
+
+
+class Worker(Protocol):
+    """The port to what does jobs, wherever it hears of them."""
+
+    def start(self) -> None:
+        """Begin to take jobs."""
+
+    def wake(self, tenant_id: UUID) -> None:
+        """Hear that this tenant has something to do."""
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Take no more jobs, and wait ``timeout_s`` seconds for those under way; the rest is put back."""
+
+    def alive(self) -> bool:
+        """Tell whether jobs are still taken."""
 
 
 class EmbeddedWorker:

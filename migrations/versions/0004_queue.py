@@ -1,4 +1,4 @@
-"""The queue: the processes that do jobs. On PostgreSQL, the schema of Procrastinate is made beside it.
+"""The queue: the processes that do jobs. On PostgreSQL, `devstudio_server.db.delivery` adds Procrastinate.
 
 Revision ID: 0004
 Revises: 0003
@@ -49,3 +49,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Undo the change."""
     op.drop_table("ds_workers")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP SCHEMA IF EXISTS procrastinate CASCADE")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib import import_module
@@ -23,6 +23,7 @@ import devstudio_server
 from devstudio_server.db import Actor, Base, Units
 from devstudio_server.db.base import UtcDateTime
 from devstudio_server.db.registry import all_tables
+from devstudio_server.jobs.life import Life
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.ids import new_id
 from devstudio_server.kit.pagination import PageRequest
@@ -143,6 +144,8 @@ def flat(hints: Any) -> Iterator[Any]:
 def values(hint: Any) -> Sequence[Any]:
     """Return values to call a method with; one that nothing here fits fails the test, to be added."""
     options = list(flat([hint]))
+    if options == [Life]:
+        return [Life.begun("server")]
     known: dict[Any, Sequence[Any]] = {
         PageRequest: [PageRequest(50, None), PageRequest(50, new_id())],
         UUID: [AN_ID],
@@ -153,7 +156,7 @@ def values(hint: Any) -> Sequence[Any]:
     }
     if getattr(hint, "__origin__", None) is tuple:
         return [tuple(values(option)[0] for option in options)]
-    if getattr(hint, "__origin__", None) in {Sequence, list, set, frozenset}:
+    if getattr(hint, "__origin__", None) in {Collection, Sequence, list, set, frozenset}:
         return [[value for option in options for value in values(option)]]
     return [value for option in options for value in known.get(option) or special(option)]
 

@@ -97,8 +97,9 @@ class Preparation(_Step):
         with self._context.begin(read_only=True) as session:
             patches = PatchService(session, self._actor, self._context.ports)
             patch = patches.get(_required(run.patch_id))
-            _require_approval(patches, patch)
-            digests = patches.specs.criteria_digests(patches.specs.get_task(patch.task_id).session_id)
+            task = patches.specs.get_task(patch.task_id)
+            message = commit_message(patch, task, self._run_id, _require_approval(patches, patch))
+            digests = patches.specs.criteria_digests(task.session_id)
             policy = self._context.ports.get(RunPolicy)
             settings = RunSettingsService(session, policy).values(patch.project_id)
             repository = patches.repository(patch)
@@ -113,7 +114,7 @@ class Preparation(_Step):
         plan = replace(
             settle(recipe, settings, policy, then=COMMIT_JOB),
             note=f"Applying the patch to {head[:12]} makes the tree {tree[:12]}, which is what is tested.",
-            facts={"head": head, "digests": digests},
+            facts={"head": head, "digests": digests, "message": message},
         )
         self._hand_over(run, plan, tree, repository)
 
@@ -158,7 +159,7 @@ class Commitment(_Step):
         if result.end.status is not RunStatus.SUCCESS:
             self._finish(result)
             return
-        commit = self._commit(run, repository, head)
+        commit = self._commit(run, repository, head, str(facts["message"]))
         _move(repository, branch, commit, head)
         with self._context.ports.get(LogStorage).writer(self._actor.tenant_id, self._run_id) as log:
             log.note(f"Committed {commit[:12]} to {branch}.")
@@ -169,13 +170,12 @@ class Commitment(_Step):
             projects = PatchService(session, self._actor, self._context.ports).specs.projects
             return projects.repository_of(run.project_id)
 
-    def _commit(self, run: Run, repository: GitRepository, head: str) -> str:
+    def _commit(self, run: Run, repository: GitRepository, head: str, message: str) -> str:
         """Store the commit, and then its id. The same run makes the same commit, however often this is done."""
-        with self._context.begin(read_only=True) as session:
+        # What was removed meanwhile had its approval when the run began, as the message says.
+        with self._context.begin(read_only=True) as session, suppress(NotFound):
             patches = PatchService(session, self._actor, self._context.ports)
-            patch = patches.get(_required(run.patch_id))
-            approvals = _require_approval(patches, patch)
-            message = commit_message(patch, patches.specs.get_task(patch.task_id), self._run_id, approvals)
+            _require_approval(patches, patches.get(_required(run.patch_id)))
         author = Author(self._actor.name or "DevStudio", "devstudio@localhost", run.started_at)
         commit = repository.commit(_required(run.tree), (head,), message, author)
         with self._context.begin() as session:

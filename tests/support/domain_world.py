@@ -18,6 +18,7 @@ from devstudio_server.db import Actor, Units
 from devstudio_server.execution.command_policy import RunPolicy
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.inputs import RunInputs
+from devstudio_server.execution.jobs import do_run
 from devstudio_server.execution.log_files import LogFiles
 from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.run_files import FilesOnDisk, RunFiles
@@ -25,6 +26,7 @@ from devstudio_server.execution.runner import SandboxRunner
 from devstudio_server.jobs import JobContext, JobQueue
 from devstudio_server.kit.ids import new_id
 from devstudio_server.patches.content import build_content
+from devstudio_server.patches.jobs import apply_patch, commit_patch
 from devstudio_server.patches.service import Origin, PatchService
 from devstudio_server.projects.models import Project
 from devstudio_server.projects.schemas import ProjectCreate
@@ -178,3 +180,8 @@ class DomainWorld:
 
     def job(self, attempt: int = 1) -> JobContext:
         return JobContext(self.actor, self.units, self.ports, attempt)
+
+    def do(self, run_id: UUID, attempt: int = 1) -> None:
+        """Do every job of a run that applies a patch, in their order; those that are not due change nothing."""
+        for job in (apply_patch, do_run, commit_patch):
+            job(self.job(attempt), {"run_id": str(run_id)})

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Barrier
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from devstudio_sandbox import Backend, Sandbox, SandboxSpec, SandboxUnavailable
 from devstudio_sandbox.ports import BackendStatus
 from devstudio_sandbox.process_backend import ProcessBackend
+from devstudio_server.db import Actor
+from devstudio_server.execution.jobs import do_run
 from devstudio_server.execution.models import Run
 from devstudio_server.execution.schemas import RunStatus
-from devstudio_server.patches.application import PatchApplication
-from devstudio_server.patches.jobs import apply_patch
+from devstudio_server.jobs.models import Job
+from devstudio_server.patches.jobs import apply_patch, commit_patch
 from devstudio_server.patches.schemas import PatchStatus
 from devstudio_server.scm.git import Author
 from devstudio_server.specs.schemas import SpecSessionRead, TaskStatus
@@ -116,13 +122,13 @@ def test_a_green_run_commits_once_and_proves_the_task(
     patch_id = approved(domain, session)
     before = head(domain, session)
     run_id = domain.apply(patch_id)
-    apply_patch(domain.job(), {"run_id": str(run_id)})
+    domain.do(run_id)
     run = get(domain, run_id)
     assert (run.status, run.reason, run.exit_code) == (RunStatus.SUCCESS, "2 tests passed.", 0)
     assert run.commit == head(domain, session) != before
     assert (run.isolation, run.started_at is not None, run.finished_at is not None) == ("process", True, True)
     assert run.metrics_json is not None
-    assert set(run.metrics_json) == {"duration", "cpu", "memory", "log_bytes_dropped"}
+    assert set(run.metrics_json) == {"duration", "cpu", "memory", "log_bytes_dropped", "queue_wait"}
     assert [(test["name"], test["criteria"], test["file"]) for test in run.tests] == [
         ("test_adds", ["1.1"], "test_adder.py"),
         ("test_empty", ["1.2"], "test_adder.py"),
@@ -134,7 +140,7 @@ def test_a_green_run_commits_once_and_proves_the_task(
     assert domain.tree(session.project_id).read("adder.py") == ADDER["adder.py"].encode()
     assert "Committed" in log(domain, run_id)
     assert domain.control.active() == []
-    PatchApplication(domain.job(2), run_id).run()
+    domain.do(run_id, 2)
     assert (commits(domain, session), backend.opened) == (2, 1), "a job that is done twice has one effect"
     assert get(domain, run_id).commit == run.commit
 
@@ -144,7 +150,7 @@ def test_the_commit_says_what_why_and_who(domain: DomainWorld, session: SpecSess
     patch_id = domain.patch(task.id, dict(ADDER), summary="Add\nnumbers\x01 " + "x" * 100 + "\n\nDevStudio-Run: forged")
     domain.approve(patch_id)
     run_id = domain.apply(patch_id)
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     path = domain.repository(session.project_id).path
     shown = subprocess.run(
         ["git", "-C", path, "log", "-1", "--format=%an <%ae>%n%B", "main"], check=True, capture_output=True, text=True
@@ -168,7 +174,7 @@ def test_a_red_run_leaves_branch_tree_and_task(domain: DomainWorld, session: Spe
     patch_id = approved(domain, session, RED)
     before = head(domain, session)
     run_id = domain.apply(patch_id)
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     run = get(domain, run_id)
     assert (run.status, run.commit, run.exit_code) == (RunStatus.FAILED, None, 1)
     assert run.reason == "1 of 2 tests failed; first: test_adds (test_adder.py:7). Nothing was committed."
@@ -183,7 +189,7 @@ def test_a_red_run_leaves_branch_tree_and_task(domain: DomainWorld, session: Spe
 def test_tests_that_end_the_process_prove_nothing(domain: DomainWorld, session: SpecSessionRead) -> None:
     files = {**RED, "conftest.py": "import os\n\ndef pytest_runtest_setup(item):\n    os._exit(0)\n"}
     run_id = domain.apply(approved(domain, session, files))
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     run = get(domain, run_id)
     assert run.status == RunStatus.FAILED
     assert "without a report" in str(run.reason)
@@ -193,7 +199,7 @@ def test_tests_that_end_the_process_prove_nothing(domain: DomainWorld, session: 
 def test_criteria_that_no_passing_test_names_stay_open(domain: DomainWorld, session: SpecSessionRead) -> None:
     files = {**ADDER, "test_adder.py": ADDER["test_adder.py"].replace('"1.2"', '"7.7"')}
     run_id = domain.apply(approved(domain, session, files))
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     task = domain.tasks(session.id)[0]
     assert get(domain, run_id).status == RunStatus.SUCCESS
     assert (task.status, task.status_reason) == (
@@ -207,7 +213,7 @@ def test_a_criterion_that_changed_during_the_run_is_not_proven(
 ) -> None:
     edited = session.documents.requirements.content.replace("add them", "multiply them")
     backend.then = lambda: domain.write(session.id, requirements=edited) and None
-    PatchApplication(domain.job(), domain.apply(approved(domain, session))).run()
+    domain.do(domain.apply(approved(domain, session)))
     task = domain.tasks(session.id)[0]
     assert task.status is not TaskStatus.DONE
     assert task.evidence is not None
@@ -221,19 +227,18 @@ def test_after_a_crash_between_branch_and_record_the_run_is_only_recorded(
     run_id = domain.apply(patch_id)
     repository = domain.repository(session.project_id)
     before = head(domain, session)
+    apply_patch(domain.job(), {"run_id": str(run_id)})
+    do_run(domain.job(), {"run_id": str(run_id)})
     with domain.patches() as patches:
-        patch = patches.get(patch_id)
-        digests = patches.specs.criteria_digests(session.id)
-        commit = repository.commit(patch.result_tree, (before,), "as the run did", AUTHOR)
-        patches.runs.start(run_id)
-        patches.runs.note(run_id, commit=commit, metrics_json={"duration": 1.5, "proven": digests}, tests=[])
+        commit = repository.commit(patches.get(patch_id).result_tree, (before,), "as the run did", AUTHOR)
+        patches.runs.note(run_id, commit=commit)
     repository.move_branch("main", commit, before)
     # The criterion is edited before the server is back: what was tested was the old text.
     domain.write(session.id, requirements=REQUIREMENTS.replace("answer 0", "answer zero"))
-    PatchApplication(domain.job(2), run_id).run()
+    domain.do(run_id, 2)
     run = get(domain, run_id)
-    assert (run.status, run.commit, run.metrics_json) == (RunStatus.SUCCESS, commit, {"duration": 1.5})
-    assert (head(domain, session), backend.opened) == (commit, 0)
+    assert (run.status, run.commit, run.reason) == (RunStatus.SUCCESS, commit, "2 tests passed.")
+    assert (head(domain, session), backend.opened) == (commit, 1)
     task = domain.tasks(session.id)[0]
     assert task.evidence is not None
     assert task.evidence.criteria == ["1.1"]
@@ -241,21 +246,88 @@ def test_after_a_crash_between_branch_and_record_the_run_is_only_recorded(
     assert domain.tree(session.project_id).read("adder.py") == ADDER["adder.py"].encode()
 
 
-def test_after_a_crash_before_the_branch_moved_the_run_is_done_again(
+def test_after_a_crash_before_the_branch_moved_only_the_commit_is_done_again(
     domain: DomainWorld, session: SpecSessionRead, backend: Watched
 ) -> None:
-    patch_id = approved(domain, session)
-    run_id = domain.apply(patch_id)
+    run_id = domain.apply(approved(domain, session))
+    apply_patch(domain.job(), {"run_id": str(run_id)})
+    do_run(domain.job(), {"run_id": str(run_id)})
     repository = domain.repository(session.project_id)
     with domain.patches() as patches:
-        tree = patches.get(patch_id).result_tree
-        lost = repository.commit(tree, (head(domain, session),), "never reached", AUTHOR)
-        patches.runs.start(run_id)
+        run = patches.runs.get(run_id)
+        lost = repository.commit(str(run.tree), (head(domain, session),), "never reached", AUTHOR)
         patches.runs.note(run_id, commit=lost)
-    PatchApplication(domain.job(2), run_id).run()
+    domain.do(run_id, 2)
     run = get(domain, run_id)
     assert (run.status, backend.opened, commits(domain, session)) == (RunStatus.SUCCESS, 1, 2)
     assert run.commit == head(domain, session) != lost
+
+
+@contextmanager
+def dying_at(domain: DomainWorld, transaction: int, *, committed: bool) -> Iterator[None]:
+    """Let the process die in its n-th transaction: just before it commits, or just after."""
+    real = domain.units.begin
+    count = 0
+
+    @contextmanager
+    def begin(actor: Actor, *, read_only: bool = False) -> Iterator[Session]:
+        nonlocal count
+        count += 1
+        mine = count
+        with real(actor, read_only=read_only) as unit:
+            yield unit
+            if mine == transaction and not committed:
+                raise KeyboardInterrupt
+        if mine == transaction:
+            raise KeyboardInterrupt
+
+    domain.units.begin = begin  # type: ignore[method-assign]
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            yield
+    finally:
+        domain.units.begin = real  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("transaction", [3, 4, 7, 11, 12], ids=["settled", "begun", "tested", "stored", "finished"])
+def test_whenever_a_job_dies_and_is_done_again_there_is_one_commit(
+    domain: DomainWorld, session: SpecSessionRead, backend: Watched, transaction: int
+) -> None:
+    run_id = domain.apply(approved(domain, session))
+    with dying_at(domain, transaction, committed=False):
+        domain.do(run_id)
+    again = {3: 3, 4: 2, 7: 5, 11: 5, 12: 6}[transaction]  # steps that are done already open one transaction each
+    with dying_at(domain, again, committed=True):
+        domain.do(run_id)
+    domain.do(run_id, 3)
+    run = get(domain, run_id)
+    assert (run.status, run.reason, commits(domain, session)) == (RunStatus.SUCCESS, "2 tests passed.", 2)
+    assert run.commit == head(domain, session)
+    assert domain.tasks(session.id)[0].status is TaskStatus.DONE
+    with domain.unit() as unit:
+        kinds = Counter(unit.scalars(select(Job.kind)))
+    assert kinds == {"patches.apply": 1, "exec.run": 1, "patches.commit": 1}, "no step enqueued the next one twice"
+
+
+def test_two_servers_that_commit_at_the_same_time_make_one_commit(
+    domain: DomainWorld, session: SpecSessionRead, backend: Watched
+) -> None:
+    run_id = domain.apply(approved(domain, session))
+    apply_patch(domain.job(), {"run_id": str(run_id)})
+    do_run(domain.job(), {"run_id": str(run_id)})
+    both = Barrier(2)
+
+    def commit() -> None:
+        both.wait(30)
+        commit_patch(domain.job(), {"run_id": str(run_id)})
+
+    threads = [threading.Thread(target=commit) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    run = get(domain, run_id)
+    assert (run.status, run.commit, commits(domain, session)) == (RunStatus.SUCCESS, head(domain, session), 2)
 
 
 def test_a_branch_that_moves_during_the_test_is_left_alone(
@@ -265,13 +337,13 @@ def test_a_branch_that_moves_during_the_test_is_left_alone(
     backend.then = lambda: moved.append(move(domain, session, {"other": b"1"}))
     patch_id = approved(domain, session)
     run_id = domain.apply(patch_id)
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     run = get(domain, run_id)
     assert (run.status, run.commit, head(domain, session)) == (RunStatus.FAILED, None, moved[0])
     assert "moved" in str(run.reason)
     assert "Apply it again" in str(run.reason)
     backend.then = lambda: None
-    PatchApplication(domain.job(), domain.apply(patch_id)).run()
+    domain.do(domain.apply(patch_id))
     assert commits(domain, session) == 3, "the patch fits the new head, so it is applied there"
 
 
@@ -279,7 +351,7 @@ def test_a_patch_that_no_longer_fits_fails_clearly(domain: DomainWorld, session:
     patch_id = approved(domain, session)
     moved = move(domain, session, {"adder.py": b"other\n"})
     run_id = domain.apply(patch_id)
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     run = get(domain, run_id)
     assert (run.status, head(domain, session)) == (RunStatus.FAILED, moved)
     assert "adder.py" in str(run.reason)
@@ -292,7 +364,7 @@ def test_bytes_that_changed_after_the_approval_are_not_applied(domain: DomainWor
     with domain.patches() as patches:
         patch = patches.get(patch_id)
         patch.patch_content = patch.patch_content.replace("sum(numbers)", "evil(numbers)")
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     assert get(domain, run_id).status == RunStatus.FAILED
     assert "No approval" in str(get(domain, run_id).reason)
     assert commits(domain, session) == 1
@@ -304,7 +376,7 @@ def test_a_run_cancelled_before_it_began_does_nothing(
     run_id = domain.apply(approved(domain, session))
     with domain.patches() as patches:
         patches.runs.cancel(run_id)
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     run = get(domain, run_id)
     assert (run.status, run.reason) == (RunStatus.CANCELLED, "Cancelled before it began.")
     assert (backend.opened, commits(domain, session)) == (0, 1)
@@ -316,7 +388,7 @@ def test_a_run_cancelled_while_the_tests_run_commits_nothing(
     wait = "import time\n\ndef pytest_sessionstart(session):\n    print('UP', flush=True)\n    time.sleep(60)\n"
     files = {**ADDER, "conftest.py": wait}
     run_id = domain.apply(approved(domain, session, files))
-    thread = threading.Thread(target=PatchApplication(domain.job(), run_id).run)
+    thread = threading.Thread(target=domain.do, args=(run_id,))
     thread.start()
     while "UP" not in (log(domain, run_id) if domain.logs.size(domain.actor.tenant_id, run_id) else ""):
         assert thread.is_alive()
@@ -339,7 +411,7 @@ def test_a_cancel_while_the_sandbox_opens_is_seen(
             patches.runs.cancel(run_id)
 
     backend.then = cancel
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     assert get(domain, run_id).status == RunStatus.CANCELLED
     assert commits(domain, session) == 1
 
@@ -370,7 +442,7 @@ def pytest_sessionfinish(session):
     for name, value in said.items():
         request = request.replace(name, repr(value))
     run_id = domain.apply(approved(domain, session, {**ADDER, "conftest.py": request}))
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     run = get(domain, run_id)
     assert (run.status, run.commit, commits(domain, session)) == (RunStatus.CANCELLED, None, 1)
 
@@ -379,7 +451,7 @@ def pytest_sessionfinish(session):
     ("error", "reason"),
     [
         (SandboxUnavailable("no engine; start it"), "no engine; start it"),
-        (RuntimeError("secret detail"), "An internal error ended the run; nothing was committed."),
+        (RuntimeError("secret detail"), "An internal error ended the run."),
         (OSError(28, "No space left on device"), "No space left on device while the run was under way"),
     ],
 )
@@ -392,10 +464,11 @@ def test_whatever_goes_wrong_the_run_ends_with_a_reason(
     backend.then = fail
     patch_id = approved(domain, session)
     run_id = domain.apply(patch_id)
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     run = get(domain, run_id)
     assert run.status == RunStatus.FAILED
     assert str(run.reason).startswith(reason)
+    assert str(run.reason).endswith("Nothing was committed.")
     assert "secret" not in str(run.reason)
     assert (status(domain, patch_id), commits(domain, session)) == (PatchStatus.APPROVED, 1)
 
@@ -420,7 +493,7 @@ def test_a_run_ends_when_what_it_is_for_was_removed(
         remove()
     else:
         backend.then = remove
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     run = get(domain, run_id)
     ended = (RunStatus(run.status), run.commit is not None)
     assert ended == ((RunStatus.FAILED, False) if when == "before" else (RunStatus.SUCCESS, True))
@@ -452,7 +525,7 @@ def test_a_full_disk_at_the_commit_fails_and_applies_nothing(
     backend.then = fill
     run_id = domain.apply(patch_id)
     before = head(domain, session)
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     run = get(domain, run_id)
     assert (run.status, run.commit, head(domain, session)) == (RunStatus.FAILED, None, before)
     assert "disk" in str(run.reason)
@@ -460,7 +533,7 @@ def test_a_full_disk_at_the_commit_fails_and_applies_nothing(
     assert domain.tree(session.project_id).read("adder.py") is None
     ballast.unlink()
     backend.then = lambda: None
-    PatchApplication(domain.job(), domain.apply(patch_id)).run()
+    domain.do(domain.apply(patch_id))
     assert (commits(domain, session), domain.tasks(session.id)[0].status) == (2, TaskStatus.DONE)
 
 
@@ -475,7 +548,7 @@ def test_files_that_cannot_be_shown_do_not_undo_a_commit(
 
     backend.then = replace_tree
     run_id = domain.apply(approved(domain, session))
-    PatchApplication(domain.job(), run_id).run()
+    domain.do(run_id)
     run = get(domain, run_id)
     assert (run.status, run.commit) == (RunStatus.SUCCESS, head(domain, session))
     assert domain.tasks(session.id)[0].status is TaskStatus.DONE

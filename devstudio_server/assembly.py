@@ -37,6 +37,7 @@ from devstudio_server.jobs import EmbeddedWorker, Heartbeat, JobQueue, JobRunner
 from devstudio_server.jobs.delivery import DeliveredWorker, Delivery
 from devstudio_server.jobs.life import Life, LifeKind
 from devstudio_server.jobs.models import Job
+from devstudio_server.jobs.notices import Notices
 from devstudio_server.jobs.reconciler import Reconciler
 from devstudio_server.jobs.service import installation_of
 from devstudio_server.jobs.worker import EVERYWHERE
@@ -108,9 +109,13 @@ class Assembly:
         self.heartbeat.start()
         self.reconciler.start()
         self.worker.start()
+        if self.notices is not None:
+            self.notices.start()
 
     def stop_worker(self, grace_s: float = 10.0) -> None:
         """Take no more jobs, give those under way ``grace_s`` seconds, and put back the rest."""
+        if self.notices is not None:
+            self.notices.stop()
         self.worker.stop(grace_s)
         self.reconciler.stop()
         self.heartbeat.stop()
@@ -184,6 +189,7 @@ class Assembly:
                 self.runner, told.worker_threads, {Place.SERVER} if told.worker == "external" else EVERYWHERE
             )
         )
+        self.notices = Notices(told.database_url, self.worker.wake) if self._hears() else None
         self.ports.provide(JobQueue, JobQueue(self.worker.wake, delivery.enqueued))
         self.reconciler = Reconciler(self.units, self.heartbeat, self.worker.wake, self.backend.reap_owners)
         self.reconciler.add(delivery.sweep)
@@ -191,6 +197,10 @@ class Assembly:
         cancels = CancelWatch(self.ports.get(RunControl), self.heartbeat.hurry)
         self.heartbeat.watch(cancels.look)
         self.wakeups.listen(cancels.woken)
+
+    def _hears(self) -> bool:
+        """Tell whether other processes may enqueue jobs that this one looks for."""
+        return self.engine.dialect.name == "postgresql" and self.life.kind == "server"
 
     def _delivered(self) -> bool:
         """Tell whether jobs are brought to workers that are processes of their own."""

@@ -18,6 +18,8 @@ from devstudio_server.db.unit_of_work import UNSCOPED
 DELIVERY_SCHEMA = "procrastinate"
 QUEUE = "devstudio"
 TASK = "devstudio.job"
+CHANNEL = "devstudio_jobs"
+"""Where servers hear that a tenant has jobs."""
 STALLED_S = 60
 """How long a worker of Procrastinate may be silent before what it took is nobody's."""
 
@@ -70,6 +72,12 @@ def deliver(session: Session, tenant_id: UUID, job_id: UUID) -> None:
         "args": json.dumps({"tenant_id": str(tenant_id), "job_id": str(job_id)}),
     }
     session.execute(text(_DEFER), values, execution_options={UNSCOPED: True})
+
+
+def notify(session: Session, tenant_id: UUID) -> None:
+    """Tell the servers, once the transaction of ``session`` has committed, that a tenant has jobs."""
+    values = {"channel": CHANNEL, "tenant": str(tenant_id)}
+    session.execute(text("SELECT pg_notify(:channel, :tenant)"), values, execution_options={UNSCOPED: True})
 
 
 def forget_stalled(session: Session) -> None:

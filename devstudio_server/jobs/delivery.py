@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from sqlalchemy.orm import Session
 
 from devstudio_server.db import actor_of
-from devstudio_server.db.delivery import DELIVERY_SCHEMA, QUEUE, TASK, deliver, forget_stalled
+from devstudio_server.db.delivery import DELIVERY_SCHEMA, QUEUE, TASK, deliver, forget_stalled, notify
 from devstudio_server.jobs.models import Job
 from devstudio_server.jobs.queue import Place
 from devstudio_server.jobs.repository import JobRepository
@@ -37,9 +37,13 @@ class Delivery:
         self._wanted = wanted
 
     def enqueued(self, session: Session, job: Job) -> None:
-        """Send word of a job that is new, or there to be taken again."""
+        """Send word of a job that is new, or there to be taken again: to the workers, or else to the servers."""
+        if session.get_bind().dialect.name != "postgresql":
+            return
         if job.kind in self._kinds and self._wanted():
             deliver(session, job.tenant_id, job.id)
+        else:
+            notify(session, job.tenant_id)
 
     def sweep(self, session: Session) -> int:
         """Send word again of what is pending in the tenant of ``session``, wherever the first was lost."""

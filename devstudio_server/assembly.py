@@ -161,14 +161,14 @@ class Assembly:
         """Put the proxy behind the port of what runs may reach. Raises ValueError for settings that cannot be read."""
         told = self.settings.egress
         longest_s = int(told.lease_hours * 3600)
-        self.ports.provide(EgressPolicy, EgressPolicy(longest_s, not self.settings.team, project_of_run))
+        self.ports.provide(EgressPolicy, EgressPolicy(longest_s, project_of_run))
         self.ports.provide(EgressGate, ProxyGate(self.units, told.proxy(), told.mirrors()))
 
     def _provide_runs(self) -> None:
         """Put the sandbox behind the ports of runs."""
         control = RunControl()
         self.ports.provide(RunControl, control)
-        self.ports.provide(SandboxRunner, SandboxRunner(self.backend, control))
+        self.ports.provide(SandboxRunner, SandboxRunner(self.backend, control, self.ports.get(EgressGate)))
         limits = limits_of(self.settings.run_limits, Limits())
         self.ports.provide(RunPolicy, RunPolicy(self.settings.run_programs, self.settings.run_timeout_s, limits))
         # Workers of a team may be processes without repositories; an embedded database has no other process.

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from devstudio_sandbox.egress.clients import proxy_environment
 from devstudio_sandbox.egress.proxy import EgressProxy, Lease, ProxySettings
+from devstudio_sandbox.egress.rules import read_rule
 from devstudio_server.db import Actor, Units
 from devstudio_server.egress.models import EgressLease
 from devstudio_server.egress.recorder import RequestLog
@@ -49,6 +51,14 @@ class EgressAccess:
     socket: Path
     env: Mapping[str, str] = field(default_factory=dict)
     domains: tuple[str, ...] = ()
+    mirrors: Mapping[str, str] = field(default_factory=dict)
+    """Addresses of package indexes by the name of their client, where the operator named one."""
+
+    def allows(self, url: str) -> bool:
+        """Tell whether the leases name the host of an address."""
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return any(read_rule(name).covers(parts.hostname or "", port) for name in self.domains)
 
 
 Note = Callable[[str], None]
@@ -59,7 +69,7 @@ class EgressGate:
     """The port: what a runner asks for a way out. This one has none."""
 
     @contextmanager
-    def opened(self, scope: EgressScope, note: Note) -> Iterator[EgressAccess | None]:
+    def opened(self, scope: EgressScope | None, note: Note) -> Iterator[EgressAccess | None]:
         """Give a run its way out while the context lasts; None when no lease in force allows it anything."""
         del scope, note
         yield None
@@ -74,12 +84,16 @@ class ProxyGate(EgressGate):
         """Read leases through ``units``; ``mirrors`` are addresses of package indexes by the name of their client."""
         self._units = units
         self._settings = settings
+        self._mirrors = mirrors
         self._env = proxy_environment(own_authorities=bool(settings.authorities), mirrors=mirrors)
         self._every_s = every_s
 
     @contextmanager
-    def opened(self, scope: EgressScope, note: Note) -> Iterator[EgressAccess | None]:
+    def opened(self, scope: EgressScope | None, note: Note) -> Iterator[EgressAccess | None]:
         """Start a proxy if there are leases; raises `SandboxError` when it does not start."""
+        if scope is None:
+            yield None
+            return
         watch = ProxyWatch(self._units, self._settings, scope, self._every_s)
         leases = watch.read()
         if not leases:
@@ -89,7 +103,7 @@ class ProxyGate(EgressGate):
         with watch.running(leases) as socket:
             note(f"Egress: {', '.join(domains)}, through a proxy, until {_last(leases)}. Every request is logged.")
             try:
-                yield EgressAccess(socket, self._env, domains)
+                yield EgressAccess(socket, self._env, domains, self._mirrors)
             finally:
                 for line in watch.told():
                     note(line)

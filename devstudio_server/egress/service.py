@@ -42,8 +42,6 @@ class EgressPolicy:
     """What this server allows. ``project_of_run`` knows runs, which lie in a layer above."""
 
     longest_s: int
-    own_approval: bool
-    """Who asked may approve: only where there is a single local user."""
     project_of_run: Callable[[Session, UUID], UUID | None]
 
 
@@ -94,7 +92,7 @@ class EgressService:
         """Let a lease begin now; raises `EgressSelfApproval` for who asked for it."""
         lease = self._find(lease_id, LeaseStatus.REQUESTED)
         own = lease.requested_by == self._actor.user_id
-        if own and not self._policy.own_approval:
+        if own and not self._actor.sole_user:
             raise EgressSelfApproval
         duration_s = self._allowed(expires_in_s or lease.duration_s)
         lease.status, lease.self_approved, lease.duration_s = LeaseStatus.APPROVED, own, duration_s

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from devstudio_sandbox import Language, Limits, Recipe, custom, detect, detect_build, language_of
+from devstudio_sandbox.install import Install, detect_install
 from devstudio_server.execution.command_policy import RunPolicy, limits_of
 from devstudio_server.execution.run_settings import SettingsValues
 from devstudio_server.execution.schemas import RunType
@@ -18,7 +19,8 @@ class RunPlan:
     """What to run, within which limits, and what to keep of it.
 
     ``then`` is the kind of the job that ends the run, and ``facts`` what that job has to know; without it, the run ends
-    with the sandbox's work. ``note`` is a line for the top of the log.
+    with the sandbox's work. ``note`` is a line for the top of the log. ``install`` comes before the command, when a lease
+    lets it reach an index; ``must_install`` says that someone asked for it.
     """
 
     recipe: Recipe
@@ -27,6 +29,8 @@ class RunPlan:
     artifacts: tuple[str, ...] = ()
     then: str = ""
     note: str = ""
+    install: Install | None = None
+    must_install: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -44,6 +48,8 @@ class RunPlan:
             artifacts=tuple(data["artifacts"]),
             then=data["then"],
             note=data["note"],
+            install=Install.from_json(data["install"]) if data.get("install") else None,
+            must_install=data.get("must_install", False),
             facts=data["facts"],
         )
 
@@ -78,6 +84,19 @@ def find_recipe(kind: RunType, repository: GitRepository, tree: str, settings: S
     if kind is RunType.TEST:
         return detect(paths, read, coverage=settings.coverage)
     return detect_build(paths, read)
+
+
+def with_install(plan: RunPlan, repository: GitRepository, tree: str, settings: SettingsValues) -> RunPlan:
+    """Return a plan that knows what the tree needs to have installed."""
+    if settings.install is False:
+        return plan
+
+    def read(path: str) -> str | None:
+        content = repository.read(tree, path)
+        return None if content is None else content.decode("utf-8", "replace")
+
+    install = detect_install(plan.recipe.language, repository.files(tree), read)
+    return replace(plan, install=install, must_install=bool(settings.install))
 
 
 def choose_language(paths: Collection[str], settings: SettingsValues) -> Language:

@@ -66,6 +66,11 @@ class SettingsValues(Payload):
         description="Which files of the workspace are kept; `**` is any folders.",
     )
     coverage: bool = Field(True, description="Measure what the tests run, where the runner can.")
+    install: bool | None = Field(
+        None,
+        description="Install the packages that the project names before its command runs. Null: when an egress lease "
+        "allows the index.",
+    )
 
     @field_validator("env")
     @classmethod
@@ -116,6 +121,7 @@ class RunSettingsRead(Shape):
     limits: RunLimits
     artifacts: list[str]
     coverage: bool
+    install: bool | None
     caps: RunCaps
     version: int
     updated_at: datetime | None

@@ -26,8 +26,10 @@ from devstudio_sandbox import (
     parse_junit,
 )
 from devstudio_sandbox.coverage import MAX_COVERAGE_BYTES, CoverageReport, parse_lcov
+from devstudio_server.egress.gate import EgressAccess, EgressGate, EgressScope
 from devstudio_server.execution.artifacts import MAX_ARTIFACT_BYTES, MAX_ARTIFACTS
 from devstudio_server.execution.control import RunControl
+from devstudio_server.execution.installation import INSTALL_S, Installation
 from devstudio_server.execution.logs import LogStream, LogWriter
 from devstudio_server.execution.plans import RunPlan
 from devstudio_server.execution.results import Ended, RunResult, coverage_of, judge
@@ -54,15 +56,18 @@ class SandboxJob:
     archive: Callable[[], Iterable[bytes]]
     opened: Callable[[Sandbox, Recipe], None]
     keep: Callable[[Iterator[bytes]], list[ArtifactRead]]
+    egress: EgressScope | None = None
+    """For whom the gate is asked; None: the run has no way out."""
 
 
 class SandboxRunner:
     """Does runs in sandboxes of one backend."""
 
-    def __init__(self, backend: Callable[[], Backend], control: RunControl) -> None:
-        """Open sandboxes by ``backend()``, and make them reachable through ``control``."""
+    def __init__(self, backend: Callable[[], Backend], control: RunControl, gate: EgressGate | None = None) -> None:
+        """Open sandboxes by ``backend()``, reachable through ``control``, with the ways out that ``gate`` gives."""
         self._backend = backend
         self._control = control
+        self._gate = gate or EgressGate()
 
     def run(self, job: SandboxJob, log: LogWriter) -> RunResult:
         """Run the plan.
@@ -79,22 +84,29 @@ class SandboxRunner:
         backend = self._backend()
         log.note(f"Opening a {recipe.language} sandbox ({backend.name}).")
         started = monotonic()
-        with self._open(backend, self._spec(job, recipe), log) as sandbox, self._control.running(job.run_id, sandbox):
+        with (
+            self._gate.opened(job.egress, log.note) as way,
+            self._open(backend, self._spec(job, recipe, way), log) as sandbox,
+            self._control.running(job.run_id, sandbox),
+        ):
             job.opened(sandbox, recipe)
             log.note(f"Isolation: {sandbox.isolation}. Ready after {monotonic() - started:.2f} s.")
             sandbox.put(job.archive())
             if job.plan.note:
                 log.note(job.plan.note)
-            return self._command(job, sandbox, recipe, log)
+            installation = Installation(job.plan, way)
+            problem = installation.run(sandbox, log)
+            return problem or self._command(job, sandbox, recipe, installation, log)
 
     @staticmethod
-    def _spec(job: SandboxJob, recipe: Recipe) -> SandboxSpec:
+    def _spec(job: SandboxJob, recipe: Recipe, way: EgressAccess | None) -> SandboxSpec:
         return SandboxSpec(
             language=recipe.language,
             tenant_id=job.tenant_id,
             run_id=job.run_id,
             limits=job.plan.limits,
-            ttl_s=int(job.plan.deadline_s) + 120,
+            ttl_s=int(job.plan.deadline_s) + 120 + (int(INSTALL_S) if way and job.plan.install else 0),
+            egress=way.socket if way else None,
         )
 
     @staticmethod
@@ -107,8 +119,10 @@ class SandboxRunner:
         backend.prepare(spec.language, log.note)
         return backend.open(spec)
 
-    def _command(self, job: SandboxJob, sandbox: Sandbox, recipe: Recipe, log: LogWriter) -> RunResult:
-        command = recipe.command(sandbox, job.plan.deadline_s)
+    def _command(
+        self, job: SandboxJob, sandbox: Sandbox, recipe: Recipe, installation: Installation, log: LogWriter
+    ) -> RunResult:
+        command = installation.around(recipe.command(sandbox, job.plan.deadline_s), sandbox)
         log.note(f"Running: {' '.join(command.argv)}")
         output = _Tail(log)
         done = sandbox.run(command, output)

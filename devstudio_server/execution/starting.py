@@ -21,7 +21,7 @@ from devstudio_server.execution.errors import (
 from devstudio_server.execution.inputs import RunInputs
 from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.models import Run
-from devstudio_server.execution.plans import RunPlan, choose_language, find_recipe, settle
+from devstudio_server.execution.plans import RunPlan, choose_language, find_recipe, settle, with_install
 from devstudio_server.execution.run_settings import SettingsValues
 from devstudio_server.execution.schemas import RequestedType, RunCreate, RunStatus, RunType
 from devstudio_server.execution.service import RunService
@@ -116,7 +116,8 @@ class RunStarter:
             if found is None:
                 raise NothingToRun(kind.value, payload.project_id)
             recipe = found
-        return settle(recipe, settings, self._policy, timeout_s=payload.timeout_s)
+        plan = settle(recipe, settings, self._policy, timeout_s=payload.timeout_s)
+        return with_install(plan, repository, tree, settings)
 
     def settings(self, project_id: UUID) -> SettingsValues:
         """Return the settings that a project's runs have."""

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from devstudio_sandbox import Recipe, Sandbox, SandboxError, SandboxLost
+from devstudio_server.egress.gate import EgressScope
 from devstudio_server.execution.artifacts import keep_artifacts
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.inputs import RunInputs
@@ -99,6 +100,7 @@ class RunWork:
             archive=lambda: self._ports.get(RunInputs).archive(run),
             opened=self._opened,
             keep=lambda archive: self._keep(run, archive),
+            egress=EgressScope(self._context.actor, run.project_id, run.id, run.task_id),
         )
         for left in reversed(range(TRIES)):
             try:

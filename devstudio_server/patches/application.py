@@ -18,7 +18,7 @@ from devstudio_server.execution.command_policy import RunPolicy
 from devstudio_server.execution.inputs import RunInputs
 from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.models import Run
-from devstudio_server.execution.plans import RunPlan, find_recipe, settle
+from devstudio_server.execution.plans import RunPlan, find_recipe, settle, with_install
 from devstudio_server.execution.results import NO_TESTS, RunResult
 from devstudio_server.execution.schemas import RunStage, RunStatus, RunType
 from devstudio_server.execution.service import RUN_JOB, RunEnd
@@ -112,7 +112,7 @@ class Preparation(_Step):
             self.fail(NO_TESTS)
             return
         plan = replace(
-            settle(recipe, settings, policy, then=COMMIT_JOB),
+            with_install(settle(recipe, settings, policy, then=COMMIT_JOB), repository, tree, settings),
             note=f"Applying the patch to {head[:12]} makes the tree {tree[:12]}, which is what is tested.",
             facts={"head": head, "digests": digests, "message": message},
         )

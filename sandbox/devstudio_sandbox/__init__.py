@@ -17,6 +17,8 @@ from devstudio_sandbox.errors import (
     WorkspaceRejected,
 )
 from devstudio_sandbox.junit import CriterionOutcome, TestReport, TestResult, parse_junit
+from devstudio_sandbox.pool import PooledBackend, PoolStats
+from devstudio_sandbox.pool_stock import PoolPolicy
 from devstudio_sandbox.ports import (
     Backend,
     BackendStatus,
@@ -47,6 +49,9 @@ __all__ = [
     "Language",
     "Limits",
     "OnOutput",
+    "PoolPolicy",
+    "PoolStats",
+    "PooledBackend",
     "Preference",
     "Recipe",
     "ReportInvalid",

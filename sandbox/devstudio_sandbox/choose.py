@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from devstudio_sandbox.bubblewrap_backend import BubblewrapBackend
 from devstudio_sandbox.docker_backend import DockerBackend
 from devstudio_sandbox.errors import SandboxUnavailable
+from devstudio_sandbox.pool import PooledBackend
+from devstudio_sandbox.pool_stock import PoolPolicy
 from devstudio_sandbox.ports import Backend, Preference, Runtime
 from devstudio_sandbox.process_backend import ProcessBackend
 
@@ -18,6 +20,7 @@ def choose_backend(
     runtime: Runtime = "auto",
     installation: str = "",
     owner: str = "",
+    pool: PoolPolicy | None = None,
 ) -> Backend:
     """Take the strongest backend that works here, or exactly the one that is asked for.
 
@@ -35,6 +38,9 @@ def choose_backend(
         Runtime of the Docker engine; ``auto`` takes gVisor when the engine has it.
     installation, owner
         Whose the sandboxes are, for :meth:`Backend.reap_owners`: the database's id and this process life's.
+    pool
+        Let sandboxes wait for their runs, where the backend can make some in advance (Docker and gVisor). What is
+        returned is then a :class:`PooledBackend`, which its owner closes.
 
     Raises
     ------
@@ -42,8 +48,9 @@ def choose_backend(
         Nothing that may be used works; the message has a line for each that was tried.
 
     """
+    docker = DockerBackend(docker_host, images, runtime, installation=installation, owner=owner)
     candidates: dict[str, Backend] = {
-        "docker": DockerBackend(docker_host, images, runtime, installation=installation, owner=owner),
+        "docker": docker if pool is None else PooledBackend(docker, pool),
         "bubblewrap": BubblewrapBackend(installation=installation, owner=owner),
         "process": ProcessBackend(installation=installation, owner=owner),
     }

@@ -164,12 +164,13 @@ class DockerBackend:
 
     def _remove_if(self, label: str, doomed: Callable[[Labelled], bool]) -> int:
         try:
-            found = self._client().containers(all=True, filters={"label": label})
+            api = self._client()
+            found = api.containers(all=True, filters={"label": label})
         except (DockerException, RequestException, OSError) as problem:
             raise SandboxUnavailable(f"no Docker engine answers ({problem}): {START_ENGINE}") from problem
         read = (Labelled.read(entry) for entry in found)
         boxes = [box if box.run_id else replace(box, run_id=self._adopted.get(box.id)) for box in read]
-        return sum(remove(self._client(), box.id) for box in boxes if doomed(box))
+        return sum(remove(api, box.id) for box in boxes if doomed(box))
 
     @contextmanager
     def _translated(self, language: Language) -> Iterator[None]:
@@ -192,6 +193,8 @@ class DockerBackend:
         with self._connecting:
             if self._api is None:
                 self._api = self._connect(ENGINE_TIMEOUT_S)
+            else:
+                knock(engine_address(self._host)["base_url"], STATUS_TIMEOUT_S)
             return self._api
 
     def _start(self, spec: SandboxSpec, kind: Kind) -> SupervisedSandbox:
@@ -219,6 +222,11 @@ class DockerBackend:
             raise
 
     def _remove(self, api: docker.APIClient, container: str) -> None:
+        try:
+            knock(engine_address(self._host)["base_url"], STATUS_TIMEOUT_S)
+        except OSError as problem:
+            log.warning("container %s is left for reap: %s", container, problem)
+            return
         remove(api, container)
         self._adopted.pop(container, None)
 
@@ -230,7 +238,8 @@ class DockerBackend:
         told["parked"] = kind == "pool"
         apart = engine.isolation == "gvisor"
         if apart:
-            told |= {"uid": uid, "apart": True, "pids": spec.limits.pids - 1}  # pid 1 is not among them
+            told |= {"uid": uid, "apart": True, "cpus": spec.limits.cpus}
+            told["pids"] = spec.limits.pids - 1  # pid 1 is not among them
         settings = json.dumps(told)
         created = api.create_container(
             image=self._images[spec.language],

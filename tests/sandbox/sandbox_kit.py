@@ -2,6 +2,9 @@
 
 import tempfile
 import textwrap
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -43,6 +46,14 @@ def run(sandbox: Sandbox, *argv: str, stdin: bytes = b"", deadline_s: float = 60
 def python(sandbox: Sandbox, script: str, *args: str, deadline_s: float = 60.0) -> tuple[Completed, Output]:
     """Run a Python script that comes over standard input, so that its text is in no command line."""
     return run(sandbox, "python3", "-", *args, stdin=script.encode(), deadline_s=deadline_s)
+
+
+def until(holds: Callable[[], bool], within_s: float = 30.0) -> None:
+    """Wait until something holds; fail when it does not in time."""
+    end = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < end, f"not within {within_s} s"
+        threading.Event().wait(0.02)
 
 
 class Open(Protocol):

@@ -69,8 +69,19 @@ class Deeds:
         self.do("approve_patch", "POST", f"code/patches/{first}/approve", {"digest": digest}, by=self.other)
         run = self.do("apply_patch", "POST", "code/apply", {"patch_id": first})["run_id"]
         self.do("cancel_run", "POST", f"exec/{run}/cancel")
+        self.execute(self.admin.get(f"exec/{run}").expect(200)["project_id"])
         second = self.admin.post("code/generate", asked).expect(201)["patch_id"]
         self.do("reject_patch", "POST", f"code/patches/{second}/reject", {"reason": "Not like this."}, by=self.other)
+
+    def execute(self, project_id: str) -> None:
+        settings = {"commands": {"test": ["echo", "tested"], "build": ["echo", "built"]}}
+        self.do("put_run_settings", "PUT", f"projects/{project_id}/run-settings", settings)
+        asked = {"project_id": project_id}
+        run = self.do("run_tests", "POST", "exec/test", asked)["id"]
+        self.do("run_build", "POST", "exec/build", asked)
+        self.do("run_command", "POST", "exec", {**asked, "type": "test", "command": ["echo", "hi"]})
+        self.admin.wait_for_run(run)
+        self.do("repeat_run", "POST", f"exec/{run}/rerun")
 
     def lease(self, project: dict[str, Any]) -> None:
         asked = {"project_id": project["id"], "domains": ["pypi.org"], "reason": "Packages."}

@@ -19,8 +19,8 @@ class RunPlan:
     """What to run, within which limits, and what to keep of it.
 
     ``then`` is the kind of the job that ends the run, and ``facts`` what that job has to know; without it, the run ends
-    with the sandbox's work. ``note`` is a line for the top of the log. ``install`` comes before the command, when a lease
-    lets it reach an index; ``must_install`` says that someone asked for it.
+    with the sandbox's work. ``note`` is a line for the top of the log. ``install`` comes before the command, when a
+    lease lets it reach an index; ``must_install`` says that someone asked for it.
     """
 
     recipe: Recipe

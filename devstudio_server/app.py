@@ -105,6 +105,12 @@ class DevStudioApp(ExtensionApp):
         help="Runtime of the Docker engine: `auto` takes gVisor (`runsc`) when the engine has it. "
         "Default: $DEVSTUDIO_SANDBOX_RUNTIME, else `auto`.",
     ).tag(config=True)
+    sandbox_pool_floor = Int(
+        1, min=0, help="Sandboxes that wait for each tenant that had runs lately, so that the next starts at once."
+    ).tag(config=True)
+    sandbox_pool_cap = Int(
+        4, min=0, help="Most that wait for one tenant when it has many runs. 0: none ever wait."
+    ).tag(config=True)
     allow_process_sandbox = Bool(
         True,
         help="Whether, for the single local user, code may run as a plain process when nothing else works here. "
@@ -335,6 +341,7 @@ class DevStudioApp(ExtensionApp):
             team=self.team,
             sandbox_backend=cast("Preference", self.sandbox_backend),
             sandbox_runtime=cast("Runtime", self.sandbox_runtime),
+            sandbox_pool=(self.sandbox_pool_floor, self.sandbox_pool_cap),
             docker_host=self.docker_host,
             allow_process_sandbox=self.allow_process_sandbox,
             run_timeout_s=self.run_timeout_s,

@@ -10,7 +10,7 @@ from typing import Literal
 
 from sqlalchemy import Engine
 
-from devstudio_sandbox import Limits, Preference, Runtime, choose_backend
+from devstudio_sandbox import Backend, Limits, PoolPolicy, Preference, Runtime, choose_backend, pooled
 from devstudio_server.audit.recorder import record_audit
 from devstudio_server.auth.identity import LOCAL_TENANT_ID, local_actor
 from devstudio_server.db import Actor, Units
@@ -66,6 +66,8 @@ class Settings:
     team: bool = False
     sandbox_backend: Preference = "auto"
     sandbox_runtime: Runtime = "auto"
+    sandbox_pool: tuple[int, int] = (1, 4)
+    """How many sandboxes wait for one tenant: at least, and at most."""
     docker_host: str = ""
     allow_process_sandbox: bool = False
     run_timeout_s: float = DEADLINE_S
@@ -123,6 +125,7 @@ class Assembly:
     def stop(self) -> None:
         """End what `start` began."""
         self.wakeups.stop()
+        self.backend.close()
         self.ports.get(LogStorage).close()
 
     def close(self) -> None:
@@ -132,8 +135,10 @@ class Assembly:
     def _backend_choice(self, installation: str) -> BackendChoice:
         """Return what chooses the sandbox: once, when it is needed."""
         told = self.settings
-        return BackendChoice(
-            lambda: choose_backend(
+        floor, cap = told.sandbox_pool
+
+        def choose() -> Backend:
+            backend = choose_backend(
                 told.sandbox_backend,
                 docker_host=told.docker_host or None,
                 allow_process=told.allow_process_sandbox,
@@ -141,7 +146,9 @@ class Assembly:
                 installation=installation,
                 owner=str(self.life.id),
             )
-        )
+            return pooled(backend, PoolPolicy(floor=floor, cap=cap))
+
+        return BackendChoice(choose)
 
     def _provide_storages(self) -> None:
         """Put folders of this machine behind the ports of what is kept outside the database."""

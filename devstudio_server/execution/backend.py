@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 
-from devstudio_sandbox import Backend, SandboxError
+from devstudio_sandbox import Backend, PooledBackend, SandboxError
 
 
 class BackendChoice:
@@ -30,3 +30,9 @@ class BackendChoice:
             return self().reap_owners(alive)
         except SandboxError:
             return 0
+
+    def close(self) -> None:
+        """Remove the sandboxes that wait for runs; those of runs stay."""
+        with self._lock:
+            if isinstance(self._backend, PooledBackend):
+                self._backend.close()

@@ -6,7 +6,7 @@ This package knows nothing of the server, and the Docker SDK is imported nowhere
 """
 
 from devstudio_sandbox.archive import ArchiveEntry, pack
-from devstudio_sandbox.choose import choose_backend
+from devstudio_sandbox.choose import choose_backend, pooled
 from devstudio_sandbox.errors import (
     ArtifactTooLarge,
     ImageMissing,
@@ -72,4 +72,5 @@ __all__ = [
     "language_of",
     "pack",
     "parse_junit",
+    "pooled",
 ]

@@ -20,7 +20,6 @@ def choose_backend(
     runtime: Runtime = "auto",
     installation: str = "",
     owner: str = "",
-    pool: PoolPolicy | None = None,
 ) -> Backend:
     """Take the strongest backend that works here, or exactly the one that is asked for.
 
@@ -38,9 +37,6 @@ def choose_backend(
         Runtime of the Docker engine; ``auto`` takes gVisor when the engine has it.
     installation, owner
         Whose the sandboxes are, for :meth:`Backend.reap_owners`: the database's id and this process life's.
-    pool
-        Let sandboxes wait for their runs, where the backend can make some in advance (Docker and gVisor). What is
-        returned is then a :class:`PooledBackend`, which its owner closes.
 
     Raises
     ------
@@ -48,9 +44,8 @@ def choose_backend(
         Nothing that may be used works; the message has a line for each that was tried.
 
     """
-    docker = DockerBackend(docker_host, images, runtime, installation=installation, owner=owner)
     candidates: dict[str, Backend] = {
-        "docker": docker if pool is None else PooledBackend(docker, pool),
+        "docker": DockerBackend(docker_host, images, runtime, installation=installation, owner=owner),
         "bubblewrap": BubblewrapBackend(installation=installation, owner=owner),
         "process": ProcessBackend(installation=installation, owner=owner),
     }
@@ -66,3 +61,13 @@ def choose_backend(
     if not tried:
         tried.append("process: it isolates nothing, so it has to be allowed (allow_process)")
     raise SandboxUnavailable("no sandbox works here.\n" + "\n".join(tried))
+
+
+def pooled(backend: Backend, policy: PoolPolicy) -> Backend:
+    """Let sandboxes wait for their runs, where the backend can make some in advance: Docker, with gVisor or without.
+
+    What is returned is then a :class:`PooledBackend`, which its owner closes. A policy whose cap is 0 makes none.
+    """
+    if isinstance(backend, DockerBackend) and policy.cap > 0:
+        return PooledBackend(backend, policy)
+    return backend

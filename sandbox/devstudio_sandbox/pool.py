@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -117,8 +117,12 @@ class PooledBackend:
         return self._backend.open(spec)
 
     def status(self) -> BackendStatus:
-        """Look whether the backend works."""
-        return self._backend.status()
+        """Look whether the backend works, and say how the pool does."""
+        status, stats = self._backend.status(), self.stats()
+        if not status.available:
+            return status
+        served = f"{stats.handed_over} of {stats.handed_over + stats.cold} runs had one that waited"
+        return replace(status, detail=f"{status.detail}; {stats.parked} sandboxes wait, {served}")
 
     def prepare(self, language: Language, say: Callable[[str], None]) -> None:
         """Make what `open` needs."""

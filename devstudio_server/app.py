@@ -176,7 +176,7 @@ class DevStudioApp(ExtensionApp):
         help="Kernels that are started ahead for each tenant and language that asked for one; each takes about 60 MB.",
     ).tag(config=True)
     kernel_away_hours = Float(
-        24, min=0.01, help="How long a sandboxed kernel goes on while the server is away, in hours."
+        24, min=0.001, help="How long a sandboxed kernel goes on while the server is away, in hours."
     ).tag(config=True)
     rate_limits = Dict(
         help="Rate limits by name, in place of the defaults: {'generate.tenant': '20/minute', 'read.user': ''}; "

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
+from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from tornado.websocket import WebSocketClosedError
 from traitlets import Bool
@@ -28,7 +31,7 @@ class Flow:
         """Count a message until ``future`` says that it was written."""
         self.waiting += size
         future.add_done_callback(lambda done: self._written(size, done))
-        if not self.paused and self.waiting > HIGH_WATER:
+        if self.waiting > HIGH_WATER:
             self.paused = True
             self._pause()
 
@@ -52,8 +55,10 @@ class LosslessConnection(ZMQChannelsWebsocketConnection):
         """Send each message at once, in place of waiting for the answer to the one before."""
         super().__init__(**kwargs)
         self._flow = Flow(self._pause, self._go_on)
-        self._running: Any = {}
-        """Header of what the kernel works on."""
+        self._restored = False
+        """The sockets are those of the connection before, and nothing in them may be taken for a sign of life."""
+        self._asked: dict[str, Any] = {}
+        """Headers of the cells that this browser sent and that are not done, by their ids, in their order."""
 
     @property
     def write_message(self) -> Callable[..., Any]:
@@ -69,7 +74,8 @@ class LosslessConnection(ZMQChannelsWebsocketConnection):
 
     def _pause(self) -> None:
         stream = self.channels.get("iopub")
-        if stream is not None and not stream.closed():
+        # What is not in the sandbox drops what is not taken at once; the sandbox waits.
+        if stream is not None and not stream.closed() and getattr(self.kernel_manager, "sandbox", None):
             stream.stop_on_recv()
 
     def _go_on(self) -> None:
@@ -80,7 +86,17 @@ class LosslessConnection(ZMQChannelsWebsocketConnection):
     def connect(self) -> Any:
         """Connect to the kernel."""
         self.websocket_handler.set_nodelay(True)
+        kept = self.multi_kernel_manager._kernel_buffers.get(self.kernel_id)  # noqa: SLF001 - `get_buffer` takes it away
+        self._restored = bool(kept) and kept["session_key"] == self.session_key
         return super().connect()
+
+    def nudge(self) -> Any:
+        """Wait until the kernel's sockets answer; those of a connection that was interrupted did so before."""
+        if not self._restored:
+            return super().nudge()
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ready.set_result(None)
+        return ready
 
     def request_kernel_info(self) -> Any:
         """Ask who the kernel is, where a kernel answers that is at work, too."""
@@ -88,16 +104,20 @@ class LosslessConnection(ZMQChannelsWebsocketConnection):
             self.kernel_info_channel = self.multi_kernel_manager.connect_control(self.kernel_id)
         return super().request_kernel_info()  # type: ignore[no-untyped-call]
 
-    def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
-        """Pass a message of the kernel on, and remember for which cell it works."""
-        if getattr(stream, "channel", stream) == "iopub":
-            self._note(outgoing_msg)
-        super().handle_outgoing_message(stream, outgoing_msg)
+    def handle_incoming_message(self, incoming_msg: Any) -> None:
+        """Pass a message of the browser on, and remember which cells it asks for."""
+        v1 = self.subprotocol == "v1.kernel.websocket.jupyter.org"
+        channel, header = header_of(incoming_msg, v1=v1)
+        if channel == "shell" and header.get("msg_type") == "execute_request":
+            self._asked[str(header.get("msg_id"))] = header
+        super().handle_incoming_message(incoming_msg)
 
-    def _note(self, message: list[Any]) -> None:
-        parts: list[Any] = self.session.feed_identities(message)[1]
-        if b'"execute_input"' in bytes(parts[1]):
-            self._running = self.session.unpack(parts[2])
+    def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
+        """Pass a message of the kernel on, and remember which cells are done."""
+        if getattr(stream, "channel", stream) == "shell":
+            parts: list[Any] = self.session.feed_identities(outgoing_msg)[1]
+            self._asked.pop(str(self.session.unpack(parts[2]).get("msg_id")), None)
+        super().handle_outgoing_message(stream, outgoing_msg)
 
     def on_kernel_restarted(self) -> None:
         """Say in the cell that was running why the kernel ended, and tell that it starts again."""
@@ -105,5 +125,20 @@ class LosslessConnection(ZMQChannelsWebsocketConnection):
         reason = kernel.sandbox.end_reason if isinstance(kernel, StudioKernel) and kernel.sandbox else ""
         if reason:
             kernel.reason = reason
-            self.write_stderr(reason, self._running)  # type: ignore[no-untyped-call]
+            self.write_stderr(reason, next(iter(self._asked.values()), {}))  # type: ignore[no-untyped-call]
+        self._asked.clear()
         super().on_kernel_restarted()  # type: ignore[no-untyped-call]
+
+
+def header_of(message: str | bytes, *, v1: bool) -> tuple[str, dict[str, Any]]:
+    """Return the channel and the header of a browser's message, in either of Jupyter's two forms."""
+    try:
+        if v1 and isinstance(message, bytes):
+            channel, parts = deserialize_msg_from_ws_v1(message)
+            header = json.loads(parts[0])
+        else:
+            told = json.loads(message)
+            channel, header = told.get("channel"), told.get("header")
+    except (ValueError, IndexError, AttributeError):
+        return "", {}
+    return str(channel), header if isinstance(header, dict) else {}

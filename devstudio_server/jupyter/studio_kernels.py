@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import zmq
 from jupyter_client.ioloop.restarter import AsyncIOLoopKernelRestarter
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_server._tz import utcnow
@@ -23,6 +24,9 @@ from devstudio_server.db import current_actor
 from devstudio_server.jupyter.kernel_records import KernelRecord, KernelRecords
 from devstudio_server.kit.logging import get_logger
 
+QUEUED_MESSAGES = 16
+BUFFERED_BYTES = 32 << 20
+"""Output that is kept for a kernel whose browser is away."""
 _log = get_logger("kernels")
 
 
@@ -48,6 +52,25 @@ class StudioKernel(ServerKernelManager):
     restarter_class = Type(PromptRestarter, klass=AsyncIOLoopKernelRestarter)
     _end_descriptor = -1
 
+    def __init__(self, **kwargs: Any) -> None:
+        """Know of no kernel yet."""
+        super().__init__(**kwargs)
+        self._turn = asyncio.Lock()
+        self._is_over = False
+
+    async def restart_kernel(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Start the kernel again, unless it was shut down in the meantime."""
+        async with self._turn:
+            if not self._is_over:
+                return await super().restart_kernel(*args, **kwargs)
+            return None
+
+    async def shutdown_kernel(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """End the kernel. One that is just starting again is ended then."""
+        async with self._turn:
+            self._is_over = True
+            return await super().shutdown_kernel(*args, **kwargs)
+
     @property
     def sandbox(self) -> SandboxProvisioner | None:
         """Return what keeps the kernel in its container; None for one that has none."""
@@ -62,6 +85,15 @@ class StudioKernel(ServerKernelManager):
     async def _async_cleanup_resources(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002 - Jupyter's signature
         self.unwatch_end()
         await super()._async_cleanup_resources(restart=restart)
+
+    def _create_connected_socket(self, channel: str, identity: bytes | None = None) -> Any:
+        """Connect to a channel; of a sandboxed kernel's output, only so much waits here as is bounded in bytes, too."""
+        if channel != "iopub" or self.sandbox is None:
+            return super()._create_connected_socket(channel, identity=identity)
+        socket = self.context.socket(zmq.SUB)
+        socket.linger, socket.rcvhwm = 1000, QUEUED_MESSAGES
+        socket.connect(self._make_url(channel))
+        return socket
 
     def watch_end(self) -> None:
         """Look after the kernel as soon as its container ends, not only every three seconds."""
@@ -203,6 +235,23 @@ class StudioKernels(AsyncMappingKernelManager):
         if not self._initialized_culler:
             self.initialize_culler()  # type: ignore[no-untyped-call]
         _log.info("kernel_adopted", kernel_id=record.id)
+
+    def start_buffering(self, kernel_id: str, session_key: str, channels: dict[str, Any]) -> None:
+        """Keep what a kernel says while nobody is connected; after so much the kernel waits for who comes back."""
+        super().start_buffering(kernel_id, session_key, channels)  # type: ignore[no-untyped-call]
+        kept, output = self._kernel_buffers.get(kernel_id), channels.get("iopub")
+        if kept is None or output is None or not getattr(self._kernels[kernel_id], "sandbox", None):
+            return
+        size = 0
+
+        def keep(message: list[Any]) -> None:
+            nonlocal size
+            kept["buffer"].append(("iopub", message))
+            size += sum(len(part) for part in message)
+            if size > BUFFERED_BYTES:
+                output.stop_on_recv()
+
+        output.on_recv(keep)
 
     def containers(self) -> set[str]:
         """Return the containers of these kernels, and of those that could not be adopted yet."""

@@ -136,8 +136,9 @@ def close_folder(box: Box) -> None:
 class Keeper:
     """Tells the boxes of this process, from time to time, that their server lives."""
 
-    def __init__(self) -> None:
+    def __init__(self, every_s: float = TOUCH_S) -> None:
         """Keep nothing yet."""
+        self._every_s = every_s
         self._kept: set[Path] = set()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -158,7 +159,7 @@ class Keeper:
 
     def _run(self) -> None:
         while True:
-            time.sleep(TOUCH_S)
+            time.sleep(self._every_s)
             with self._lock:
                 kept = list(self._kept)
             for path in kept:

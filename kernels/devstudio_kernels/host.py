@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
-from devstudio_kernels.boxes import INSIDE, Box, Keeper, RuntimeFolder, close_folder, default_runtime_dir, is_listening
+from devstudio_kernels.boxes import (
+    INSIDE,
+    TOUCH_S,
+    Box,
+    Keeper,
+    RuntimeFolder,
+    close_folder,
+    default_runtime_dir,
+    is_listening,
+)
 from devstudio_kernels.engine import GONE, KernelEngine, State
 from devstudio_kernels.errors import KernelError
 from devstudio_kernels.sharing import kernel_uid, share
@@ -69,7 +78,7 @@ class KernelHost:
         self.folders = RuntimeFolder(runtime_dir or default_runtime_dir())
         self.ownership = ownership or Ownership(own_name(self.folders.root), "kernels")
         self.away_s = away_s
-        self.keeper = Keeper()
+        self.keeper = Keeper(min(TOUCH_S, away_s / 4))
         self.started: set[str] = set()
         """The containers that this process has started and not ended."""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="devstudio-kernels")

@@ -79,14 +79,14 @@ class WaitingStream(OutStream):
         """Write, and send each full piece at once."""
         if not string or not isinstance(string, str):
             return super().write(string) or 0
-        for begin in range(0, len(string), PIECE):
-            part = string[begin : begin + PIECE]
-            super().write(part)
-            self._unflushed += len(part)
-            if self._unflushed >= PIECE and self._is_master_process() and not self._in_publisher():
-                self._unflushed = 0
-                self.flush()
-                self.pub_thread.wait()
+        if len(string) > PIECE:
+            return sum(self.write(string[begin : begin + PIECE]) for begin in range(0, len(string), PIECE))
+        super().write(string)
+        self._unflushed += len(string)
+        if self._unflushed >= PIECE and self._is_master_process() and not self._in_publisher():
+            self._unflushed = 0
+            self.flush()
+            self.pub_thread.wait()
         return len(string)
 
     def _in_publisher(self) -> bool:

@@ -28,7 +28,8 @@ def test_a_cell_runs_among_the_projects_files_and_the_server_can_manage_what_it_
     kernel = person.kernel("project/a.ipynb")
     ran = person.run(
         kernel,
-        "import os; print(os.getcwd()); print(open("from_server.txt").read())\nopen('from_server.txt', 'a').write('!')\n"
+        "import os\nprint(os.getcwd())\nprint(open('from_server.txt').read())\n"
+        "open('from_server.txt', 'a').write('!')\n"
         "os.makedirs('made/deep', mode=0o700); open('made/deep/file', 'w').write('x'); print(__session__)",
     )
     assert ran.error is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Barrier
@@ -15,9 +15,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from devstudio_sandbox import Backend, Sandbox, SandboxSpec, SandboxUnavailable
-from devstudio_sandbox.ports import BackendStatus
-from devstudio_sandbox.process_backend import ProcessBackend
+from devstudio_sandbox import Backend, SandboxUnavailable
 from devstudio_server.db import Actor
 from devstudio_server.execution.jobs import do_run
 from devstudio_server.execution.models import Run
@@ -29,37 +27,10 @@ from devstudio_server.scm.git import Author
 from devstudio_server.specs.schemas import SpecSessionRead, TaskStatus
 from support.domain_world import ADDER, REQUIREMENTS, TASKS, DomainWorld
 from support.studio import CHECKOUT
+from support.watched import Watched
 
 AUTHOR = Author("Someone", "someone@example.org")
 RED = {**ADDER, "adder.py": "def add(*numbers):\n    return 0\n"}
-
-
-class Watched:
-    """The plain process, told when a sandbox is opened: what happens in the middle of a run is done there."""
-
-    name = "process"
-
-    def __init__(self) -> None:
-        self._real = ProcessBackend()
-        self.opened = 0
-        self.then: Callable[[], None] = lambda: None
-
-    def status(self) -> BackendStatus:
-        return self._real.status()
-
-    def open(self, spec: SandboxSpec) -> Sandbox:
-        self.opened += 1
-        sandbox = self._real.open(spec)
-        try:
-            self.then()
-        except BaseException:
-            sandbox.close()
-            raise
-        return sandbox
-
-    def reap(self, keep: object = ()) -> int:
-        del keep
-        return 0
 
 
 @pytest.fixture

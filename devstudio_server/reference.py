@@ -8,6 +8,7 @@ from pathlib import Path
 
 from traitlets import HasTraits, TraitType
 
+from devstudio_kernels.provisioner import SandboxProvisioner
 from devstudio_server.app import DevStudioApp
 from devstudio_server.auth.authorizer import resources_table
 from devstudio_server.auth.identity import TeamIdentityProvider
@@ -15,6 +16,7 @@ from devstudio_server.auth.permissions import ROLE_PERMISSIONS, Permission, Role
 from devstudio_server.egress.configuration import EgressConfiguration
 from devstudio_server.jupyter.kernels import TenantKernelManager
 from devstudio_server.jupyter.kernelspecs import IsolatingKernelSpecManager
+from devstudio_server.jupyter.studio_kernels import StudioKernels
 
 _HEAD = ["| Trait | Type | Default | What it does |", "|---|---|---|---|"]
 
@@ -41,6 +43,8 @@ DOCUMENTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/configuration.md": {
         "traits": traits_table,
         "identity-traits": lambda: traits_table(TeamIdentityProvider),
+        "studio-kernel-traits": lambda: traits_table(StudioKernels),
+        "provisioner-traits": lambda: traits_table(SandboxProvisioner),
         "kernelspec-traits": lambda: traits_table(IsolatingKernelSpecManager),
         "kernel-traits": lambda: traits_table(TenantKernelManager),
         "egress-traits": lambda: traits_table(EgressConfiguration),

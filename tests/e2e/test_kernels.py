@@ -1,0 +1,116 @@
+"""A person works on "Python (sandbox)" in JupyterLab: cells, interrupt, restart, a lot of output, and a new server."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from e2e.person import Person
+from support.kernel_client import KernelClient
+from support.studio import TOKEN, Studio
+
+KERNEL = "Python (sandbox)"
+BURST = 10_000_000
+CELL_MS = 120_000
+
+
+class Notebook:
+    """A notebook that a person has open."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    @property
+    def cells(self) -> Locator:
+        return self.page.locator(".jp-Notebook .jp-CodeCell")
+
+    def type(self, code: str) -> Locator:
+        """Type into the last cell and run it; a new one follows."""
+        cell = self.cells.last
+        at = self.cells.count() - 1
+        cell.locator(".cm-content").click()
+        cell.locator(".cm-content").fill(code)
+        self.page.keyboard.press("Shift+Enter")
+        return self.cells.nth(at)
+
+    def run(self, code: str) -> Locator:
+        """Run a cell to its end, and return its output."""
+        cell = self.type(code)
+        expect(cell.locator(".jp-InputArea-prompt")).to_have_text(re.compile(r"\[\d+\]:"), timeout=CELL_MS)
+        return cell.locator(".jp-OutputArea")
+
+    def expect_state(self, state: str) -> None:
+        """Wait for what the toolbar says of the kernel."""
+        indicator = self.page.locator(".jp-Notebook-ExecutionIndicator").first
+        expect(indicator).to_have_attribute("data-status", state, timeout=CELL_MS)
+
+    def save(self) -> None:
+        """Save, and see that the server took it."""
+        with self.page.expect_response(
+            lambda answer: answer.request.method == "PUT" and ".ipynb" in answer.url, timeout=CELL_MS
+        ) as saved:
+            self.page.keyboard.press("Control+S")
+        assert saved.value.status == 200
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    """A local server; its kernels end with the test."""
+    with Studio(tmp_path / "data") as server:
+        yield server
+        client = KernelClient(server.url, f"token {TOKEN}")
+        for kernel in client.http.get("/api/kernels").json():
+            client.http.delete(f"/api/kernels/{kernel['id']}")
+        client.close()
+
+
+def test_a_person_keeps_their_variables_over_a_restart_of_the_server(
+    page: Page, studio: Studio, artifacts: Path
+) -> None:
+    person, notebook = Person(page, artifacts, "kernels"), Notebook(page)
+    person.open(f"{studio.url}/lab?token={TOKEN}")
+    page.locator(f'.jp-LauncherCard[title="{KERNEL}"]').first.click()
+    expect(notebook.cells.first).to_be_visible(timeout=60_000)
+    notebook.expect_state("idle")
+    expect(page.locator(".jp-KernelName, .jp-Toolbar-kernelName").first).to_contain_text(KERNEL)
+    expect(notebook.run("import os; kept = 6 * 7; print(kept, os.getcwd())")).to_contain_text("42 /workspace")
+    person.see("cell")
+
+    sleeping = notebook.type("import time; time.sleep(600)")
+    notebook.expect_state("busy")
+    page.locator('[data-command="notebook:interrupt-kernel"]').first.click()
+    expect(sleeping.locator(".jp-OutputArea")).to_contain_text("KeyboardInterrupt", timeout=CELL_MS)
+    expect(notebook.run("print('kept is', kept)")).to_contain_text("kept is 42", timeout=CELL_MS)
+    person.see("interrupted")
+
+    page.locator('[data-command="notebook:restart-kernel"]').first.click()
+    page.locator(".jp-Dialog button.jp-mod-accept, .jp-Dialog button.jp-mod-warn").last.click()
+    notebook.expect_state("idle")
+    expect(notebook.run("print('kept' in globals())")).to_contain_text("False", timeout=CELL_MS)
+    person.see("restarted")
+
+    expect(notebook.run("kept = 'after the burst'")).to_be_attached()
+    burst = notebook.type(f"for number in range({BURST // 1000}): print(f'{{number:06d}}' + 'x' * 993)")
+    expect(burst.locator(".jp-OutputArea")).to_contain_text(f"{BURST // 1000 - 1:06d}x", timeout=CELL_MS)
+    notebook.expect_state("idle")
+    notebook.save()
+    person.see("burst")
+    saved = json.loads(next(studio.data_dir.glob("workspaces/*/Untitled.ipynb")).read_text("utf-8"))
+    printed = [
+        "".join("".join(output["text"]) for output in cell["outputs"] if output["output_type"] == "stream")
+        for cell in saved["cells"]
+        if "range(" in "".join(cell["source"])
+    ]
+    assert printed == ["".join(f"{number:06d}{'x' * 993}\n" for number in range(BURST // 1000))]
+
+    studio.stop()
+    studio.start()
+    expect(page.locator(".jp-Dialog")).to_have_count(0)
+    notebook.expect_state("idle")
+    expect(notebook.run("print('still:', kept)")).to_contain_text("still: after the burst", timeout=CELL_MS)
+    person.see("after-the-servers-restart")

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-Unit = Literal["ms", "s", "1/s"]
+Unit = Literal["ms", "s", "1/s", "MB/s", "MB"]
 HEADINGS = ("figure", "unit", "ours", "peer", "ratio", "n")
 
 
@@ -31,7 +31,7 @@ class Figure:
         if not self.peer:
             return None
         ours, peer = median(self.ours), median(self.peer)
-        return peer / ours if self.unit == "1/s" else ours / peer
+        return peer / ours if self.unit.endswith("/s") else ours / peer
 
     def cells(self) -> tuple[str, ...]:
         """Return the row of a table."""

@@ -79,8 +79,8 @@ def write_layer(tree: Tree, lower: Tree, keep: int, target: IO[bytes]) -> str:
     with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path, item in sorted(tree.items()):
             if item.layer >= keep:
-                with item.open() as data:
-                    tar.addfile(normal(path, item.info), data if item.info.isfile() else None)
+                data = item.open() if item.info.isfile() else None  # of a link it would open the target
+                tar.addfile(normal(path, item.info), data)
         for path in sorted(gone(tree, lower)):
             place = PurePosixPath(path)
             tar.addfile(normal(str(place.with_name(WHITEOUT + place.name)), tarfile.TarInfo()))

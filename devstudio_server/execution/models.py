@@ -48,12 +48,12 @@ class Run(VersionedRow):
     ref: Mapped[str | None] = mapped_column(String(200))
     tree: Mapped[str | None] = mapped_column(String(64))
     rerun_of: Mapped[UUID | None]
-    attempt: Mapped[int] = mapped_column(Integer, default=0)
-    failures: Mapped[list[Any]] = mapped_column(default=list)
+    attempt: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    failures: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     coverage: Mapped[dict[str, Any] | None]
-    artifacts: Mapped[list[Any]] = mapped_column(default=list)
+    artifacts: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     deadline_at: Mapped[datetime | None]
-    stage: Mapped[str] = mapped_column(String(20), default=RunStage.QUEUED)
+    stage: Mapped[str] = mapped_column(String(20), default=RunStage.QUEUED, server_default="queued")
     plan: Mapped[dict[str, Any] | None]
     result: Mapped[dict[str, Any] | None]
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)

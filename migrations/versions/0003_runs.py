@@ -28,7 +28,7 @@ NEW_COLUMNS = (
     sa.Column("plan", JSON, nullable=True),
     sa.Column("result", JSON, nullable=True),
 )
-# Rows that are there get these values; afterwards the server always gives them.
+# The defaults stay: taking them away again would copy the table on SQLite, which other tables point to.
 FILLED_COLUMNS = {
     "stage": (sa.String(length=20), "queued"),
     "attempt": (sa.Integer(), "0"),
@@ -39,14 +39,10 @@ FILLED_COLUMNS = {
 
 def upgrade() -> None:
     """Apply the change."""
-    with op.batch_alter_table("ds_runs", schema=None) as batch_op:
-        for column in NEW_COLUMNS:
-            batch_op.add_column(sa.Column(column.name, column.type, nullable=True))
-        for name, (kind, value) in FILLED_COLUMNS.items():
-            batch_op.add_column(sa.Column(name, kind, nullable=False, server_default=value))
-    with op.batch_alter_table("ds_runs", schema=None) as batch_op:
-        for name, (kind, _value) in FILLED_COLUMNS.items():
-            batch_op.alter_column(name, existing_type=kind, existing_nullable=False, server_default=None)
+    for column in NEW_COLUMNS:
+        op.add_column("ds_runs", sa.Column(column.name, column.type, nullable=True))
+    for name, (kind, value) in FILLED_COLUMNS.items():
+        op.add_column("ds_runs", sa.Column(name, kind, nullable=False, server_default=value))
     op.create_table(
         "ds_run_settings",
         sa.Column("project_id", sa.Uuid(), nullable=False),
@@ -79,6 +75,5 @@ def _secure(table: str) -> None:
 def downgrade() -> None:
     """Undo the change."""
     op.drop_table("ds_run_settings")
-    with op.batch_alter_table("ds_runs", schema=None) as batch_op:
-        for name in (*FILLED_COLUMNS, *(column.name for column in NEW_COLUMNS)):
-            batch_op.drop_column(name)
+    for name in (*FILLED_COLUMNS, *(column.name for column in NEW_COLUMNS)):
+        op.drop_column("ds_runs", name)

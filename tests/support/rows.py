@@ -36,7 +36,9 @@ def fill(everything: Engine, tenant_id: UUID) -> dict[str, UUID]:
                 ids[table.name] = new_id()
                 columns = _columns(connection, table.name)
                 values = {c.name: value_of(c, tenant_id, ids) for c in table.columns if c.name in columns}
-                connection.execute(table.insert().values(values))
+                # Not the table itself, whose defaults would name columns that are not there yet.
+                there = sa.table(table.name, *(sa.column(name, table.c[name].type) for name in values))
+                connection.execute(there.insert().values(values))
     return ids
 
 

@@ -135,7 +135,9 @@ def read_case(case: Element, suites: str, workspace: str) -> TestResult:
     outcome, message, detail = verdict(case)
     name, classname = (case.get(key, "")[:MAX_MESSAGE_CHARS] for key in ("name", "classname"))
     file, line = place(case, detail, workspace)
-    broke_file, broke_line = innermost(detail, workspace) or (file, line) if detail else ("", None)
+    outside = file.startswith("/")
+    near = (relative(case.get("file", ""), workspace), None) if outside else (file, line)
+    broke_file, broke_line = innermost(detail, workspace) or near
     return TestResult(
         name=name,
         classname=classname,

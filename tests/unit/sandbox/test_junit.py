@@ -120,6 +120,23 @@ def test_failures_point_to_file_and_line(file: str, detail: str, found: tuple[st
     assert (test.file, test.line) == found
 
 
+@pytest.mark.parametrize(
+    ("detail", "broke"),
+    [
+        ("tests/test_a.py:7: in test_a\nsrc/calc.py:3: AssertionError", ("src/calc.py", 3)),
+        ("src/calc.py:3: \nE  other.py:9: x\n/usr/lib/python3.11/json.py:5: ValueError", ("src/calc.py", 3)),
+        ('E     File "/w/test_a.py", line 3\nE   SyntaxError: x', ("test_a.py", 3)),
+        ("at add (file:///w/calc.js:3:11)\nat X (file:///w/test/a.test.js:7:1)", ("calc.js", 3)),
+        ("at Test.run (node:internal/test_runner/test:1382:25)", ("t.py", None)),
+        ("/etc/x.conf:3: odd", ("t.py", None)),
+    ],
+)
+def test_it_broke_in_the_innermost_frame_of_the_project(detail: str, broke: tuple[str, int | None]) -> None:
+    text = detail.replace("<", "&lt;")
+    test = one(f"<testcase name='a' file='t.py'><failure message='m'>{text}</failure></testcase>", workspace="/w")
+    assert (test.broke_file, test.broke_line) == broke
+
+
 def test_failure_lines_are_for_people() -> None:
     cases = (
         "<testcase name='a' file='f.py'><failure message='\n boom \n more'>f.py:3: X</failure></testcase>"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from devstudio_sandbox import Recipe, detect
+from devstudio_sandbox import Recipe, custom, detect, detect_build, language_of
 
 
 def found(files: dict[str, str]) -> Recipe | None:
@@ -84,3 +84,74 @@ def test_each_detection_has_a_report_of_its_own() -> None:
     assert first is not None
     assert second is not None
     assert first.junit_path != second.junit_path
+
+
+def test_a_recipe_that_is_done_again_has_new_reports_and_is_else_the_same() -> None:
+    for files in ({"test_a.py": ""}, {"a.test.js": ""}, {"package.json": package("node --test")}):
+        recipe = detect(files, files.get, coverage=True)
+        assert recipe is not None
+        again = recipe.renewed()
+        assert recipe.junit_path is not None
+        assert again.junit_path != recipe.junit_path
+        assert again.coverage_path != recipe.coverage_path
+        text = repr((again.argv, again.env))
+        assert recipe.token not in text
+        assert text == repr((recipe.argv, recipe.env)).replace(recipe.token, again.token)
+    make = Recipe("make test", "python", ("make", "test"))
+    assert make.renewed() == make
+
+
+@pytest.mark.parametrize(
+    ("files", "measured"),
+    [
+        ({"test_a.py": ""}, True),
+        ({"a.test.js": ""}, True),
+        ({"package.json": package("node --test")}, True),
+        ({"package.json": package("node --test --experimental-x")}, True),
+        ({"package.json": package("node --test test/*.js")}, False),  # npm would put the option behind the files
+        ({"package.json": package("jest")}, False),
+        ({"Makefile": "test:\n"}, False),
+    ],
+)
+def test_what_can_be_measured(files: dict[str, str], measured: bool) -> None:  # noqa: FBT001 - a table's column
+    recipe = detect(files, files.get, coverage=True)
+    assert recipe is not None
+    assert (recipe.coverage_path is not None) == measured
+    without = detect(files, files.get)
+    assert without is not None
+    assert without.coverage_path is None
+    assert "coverage" not in repr((without.argv, without.env))
+
+
+@pytest.mark.parametrize(
+    ("files", "name", "language"),
+    [
+        ({"package.json": json.dumps({"scripts": {"build": "tsc"}}), "Makefile": "build:\n"}, "npm run build", "node"),
+        ({"package.json": "{}", "Makefile": "build: x\n"}, "make build", "node"),
+        ({"Makefile": "all:\n\nbuild:\n"}, "make build", "python"),
+        ({"Makefile": "all:\n", "x.py": ""}, "make all", "python"),
+        ({"Makefile": "build := 1\n", "x.py": ""}, "compileall", "python"),
+        ({"src/x.py": ""}, "compileall", "python"),
+    ],
+)
+def test_builds_are_found(files: dict[str, str], name: str, language: str) -> None:
+    recipe = detect_build(files, files.get)
+    assert recipe is not None
+    assert (recipe.name, recipe.language, recipe.junit_path) == (name, language, None)
+
+
+@pytest.mark.parametrize("files", [{}, {"README.md": ""}, {"package.json": package("x")}, {"Makefile": "test:\n"}])
+def test_builds_that_are_not_there(files: dict[str, str]) -> None:
+    assert detect_build(files, files.get) is None
+
+
+def test_a_command_of_ones_own_names_its_reports() -> None:
+    recipe = custom(["pytest", "--junitxml={report}", "{coverage}"], "python")
+    assert recipe.argv == (
+        "pytest",
+        f"--junitxml={{workspace}}/{recipe.junit_path}",
+        f"{{workspace}}/{recipe.coverage_path}",
+    )
+    plain = custom(["echo", "{other}"], language_of({"package.json"}))
+    assert (plain.argv, plain.junit_path, plain.coverage_path) == (("echo", "{other}"), None, None)
+    assert plain.language == "node"

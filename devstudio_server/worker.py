@@ -40,6 +40,8 @@ def work(
 ) -> None:
     """Do the jobs of a team's servers, on PostgreSQL, until SIGTERM. Needs an engine for sandboxes, no repository."""
     configure_logging(logging.INFO)
+    for name in ("procrastinate", "psycopg.pool"):  # what they have to say of a lost database, our own log says
+        logging.getLogger(name).addHandler(logging.NullHandler())
     try:
         settings = told(os.environ, concurrency, sandbox)
         assembly = Assembly(settings, "worker")

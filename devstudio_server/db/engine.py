@@ -8,6 +8,7 @@ the tenant. So a read that decides a write is never stale, whatever the isolatio
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -17,9 +18,11 @@ from sqlalchemy import URL, Engine, event, make_url
 
 BUSY_TIMEOUT_MS = 10_000
 """How long a writer waits for the one before it."""
+ABANDONED_MS = 15_000
+"""How long a transaction may ask for nothing: a host that is cut off must not keep the other writers of its tenant."""
 SCHEMA = "devstudio"
 """The schema of the tables on PostgreSQL."""
-TCP = {
+TCP: Mapping[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -36,7 +39,7 @@ def create_engine(url: str, **options: Any) -> Engine:
     """Make an engine for ``url``, an SQLAlchemy database URL of SQLite or PostgreSQL; ``options`` are SQLAlchemy's."""
     target = _with_driver(url)
     if target.get_backend_name() == "postgresql":
-        options["connect_args"] = TCP | dict(options.get("connect_args", {}))
+        options["connect_args"] = dict(TCP) | dict(options.get("connect_args", {}))
     engine = sqlalchemy.create_engine(target, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
@@ -78,7 +81,12 @@ def _begin_postgresql(connection: sqlalchemy.Connection) -> None:
     options = connection.get_execution_options()
     read_only, tenant = options.get(READ_ONLY, False), options.get(TENANT)
     setting = str(UUID(str(tenant))) if tenant is not None else ""  # a UUID, so it needs no quoting
-    settings = {"search_path": SCHEMA, "devstudio.tenant_id": setting, "lock_timeout": BUSY_TIMEOUT_MS}
+    settings = {
+        "search_path": SCHEMA,
+        "devstudio.tenant_id": setting,
+        "lock_timeout": BUSY_TIMEOUT_MS,
+        "idle_in_transaction_session_timeout": ABANDONED_MS,
+    }
     set_all = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
     statements = ["BEGIN READ ONLY" if read_only else "BEGIN", f"SELECT {set_all}"]
     if tenant is not None and not read_only:

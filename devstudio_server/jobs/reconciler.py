@@ -65,21 +65,21 @@ class Reconciler:
 
     def run_once(self) -> None:
         """Put right what can be put right now."""
-        alive = self._alive()
-        if self._leads(alive):
+        alive, gone = self._lives()
+        if self._leads(alive) or gone:  # who sees that a process has ended need not wait for the one that leads
             for tenant_id in self._units.tenants():
                 self._put_right(tenant_id, alive)
         removed = self._reap(alive)
         if removed:
             _log.warning("sandboxes_reaped", count=removed)
 
-    def _alive(self) -> frozenset[str]:
-        """Return the ids of the lives that go on; forget those that are over, by their time or by their process."""
+    def _lives(self) -> tuple[frozenset[str], int]:
+        """Return the ids of the lives that go on, and how many are over, by their time or by their process."""
         own = self._heartbeat.life.id
         with self._units.begin(worker_of(SYSTEM_TENANT_ID)) as session:
             workers = WorkerRepository(session)
             time = clock(session)
-            alive = {str(own)}
+            alive, gone = {str(own)}, 0
             for row in workers.all():
                 if row.id == own:
                     continue
@@ -88,7 +88,8 @@ class Reconciler:
                     continue
                 _log.warning("process_gone", life=str(row.id), kind=row.kind, host=row.host, pid=row.pid)
                 workers.over(row.id)
-        return frozenset(alive)
+                gone += 1
+        return frozenset(alive), gone
 
     def _leads(self, alive: Collection[str]) -> bool:
         own = str(self._heartbeat.life.id)

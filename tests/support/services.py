@@ -42,8 +42,9 @@ def unprivileged() -> list[str]:
 class Postgres:
     """A PostgreSQL cluster. Databases are made by the superuser for an owner; the server's own role owns nothing."""
 
-    def __init__(self) -> None:
-        """Prepare a cluster in a temporary folder."""
+    def __init__(self, network: str = "") -> None:
+        """Prepare a cluster in a temporary folder. Besides this host, those of ``network`` may reach it."""
+        self.network = network
         self.folder = Path(tempfile.mkdtemp(prefix="devstudio-postgres-"))
         self.port = free_port()
         self._made = 0
@@ -56,6 +57,9 @@ class Postgres:
         data = self.folder / "data"
         run = [*unprivileged(), binary("initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"]
         subprocess.run([*run, "-E", "UTF8", "--locale=C.UTF-8"], check=True, capture_output=True, cwd="/")
+        if self.network:
+            with (data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {self.network} trust\n")
         self.start()
         with psycopg.connect(self.url("postgres", "postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
@@ -69,7 +73,11 @@ class Postgres:
 
     def start(self) -> None:
         """Start the cluster and wait until it answers."""
-        settings = {"port": self.port, "unix_socket_directories": self.folder, "listen_addresses": "127.0.0.1"}
+        settings = {
+            "port": self.port,
+            "unix_socket_directories": self.folder,
+            "listen_addresses": "*" if self.network else "127.0.0.1",
+        }
         options = [f"--{name}={value}" for name, value in settings.items()] + ["--max_connections=300"]
         # It ends with the tests, even when those are killed.
         guarded = [*(unprivileged() or ["setpriv"]), "--pdeathsig=INT"]

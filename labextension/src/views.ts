@@ -7,10 +7,12 @@ import type { Widget } from '@lumino/widgets';
 
 import { PatchModel } from './model/patch';
 import { RunModel } from './model/run';
+import { RunsModel } from './model/runs';
 import { SessionModel } from './model/session';
 import { CommandIds, type IDevStudio } from './tokens';
 import { PatchView } from './ui/patch';
 import { RunView } from './ui/run';
+import { RunsView } from './ui/runs';
 import { SessionView } from './ui/session';
 
 /** The height in pixels from which the main area has room for a run below what it belongs to. */
@@ -28,6 +30,8 @@ export class Views {
   readonly sessions = new WidgetTracker<SessionView>({ namespace: 'devstudio-sessions' });
   readonly patches = new WidgetTracker<PatchView>({ namespace: 'devstudio-patches' });
   readonly runs = new WidgetTracker<RunView>({ namespace: 'devstudio-runs' });
+  /** The lists of runs, by their project. */
+  readonly lists = new WidgetTracker<RunsView>({ namespace: 'devstudio-run-lists' });
 
   constructor(private readonly services: IServices) {
     void services.app.restored.then(() => {
@@ -79,6 +83,23 @@ export class Views {
       },
       this.placeOfRun()
     );
+  }
+
+  async openRuns(projectId: string): Promise<RunsView> {
+    const { studio, app } = this.services;
+    const known = this.lists.find(view => view.model.projectId === projectId);
+    if (known !== undefined) {
+      app.shell.activateById(known.id);
+      return known;
+    }
+    const { name } = studio.model.projectOf(projectId) ?? (await studio.client.project(projectId));
+    const model = new RunsModel(projectId, studio.client, studio.changes);
+    void model.refresh();
+    const view = new RunsView(studio, model, name);
+    void this.lists.add(view);
+    app.shell.add(view, 'main');
+    app.shell.activateById(view.id);
+    return view;
   }
 
   /** Show the session's place among the others, except while JupyterLab puts back what was shown before. */

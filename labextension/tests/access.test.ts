@@ -38,6 +38,9 @@ test('the permissions are those that the operations ask for', () => {
     rejectPatch: 'reject_patch',
     applyPatch: 'apply_patch',
     cancelRun: 'cancel_run',
+    startRun: 'run_command',
+    requestLease: 'request_egress_lease',
+    approveLease: 'approve_egress_lease',
     openRun: 'get_run'
   };
   expect(Object.fromEntries(Object.entries(operations).map(([deed, id]) => [deed, asked.get(id)]))).toEqual(PERMISSIONS);

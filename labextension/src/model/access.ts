@@ -13,6 +13,9 @@ export const PERMISSIONS = {
   rejectPatch: 'code:approve',
   applyPatch: 'code:apply',
   cancelRun: 'exec:run',
+  startRun: 'exec:run',
+  requestLease: 'exec:run',
+  approveLease: 'egress:approve',
   openRun: 'exec:view_logs'
 } as const;
 

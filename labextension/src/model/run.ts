@@ -1,19 +1,11 @@
 import { asProblem, type DevStudioClient, type ProblemError, type Run } from '@renum/devstudio-api-client';
 
-import { PlainText } from './ansi';
 import { Model } from './base';
 import type { Changes } from './changes';
+import { LogBuffer } from './log';
 import { isFinal } from './steps';
 
 const POLL_MS = 2000;
-/** Characters kept on the page; the whole log stays on the server. */
-const MAX_SHOWN = 4_000_000;
-
-/** A piece of the log, in the order in which it came. */
-export interface ILogPiece {
-  id: number;
-  text: string;
-}
 
 /** A run: where it stands, its report, and its log as it grows. */
 export class RunModel extends Model {
@@ -21,10 +13,12 @@ export class RunModel extends Model {
   error: ProblemError | null = null;
   logError: ProblemError | null = null;
   actionError: ProblemError | null = null;
-  pieces: ILogPiece[] = [];
-  truncated = false;
+  readonly log = new LogBuffer();
+  /** Grows with each page of the log. */
+  logRevision = 0;
   reconnecting = false;
   canceling = false;
+  starting = false;
 
   constructor(
     readonly id: string,
@@ -88,6 +82,37 @@ export class RunModel extends Model {
     await this.refresh();
   }
 
+  /** Do the same once more; the new run's id, or null when that was refused. */
+  async rerun(): Promise<string | null> {
+    this.starting = true;
+    this.actionError = null;
+    this.emitChange();
+    try {
+      const run = await this.client.rerun(this.id);
+      this.changes.emit({ kind: 'run', runId: run.id });
+      return run.id;
+    } catch (error) {
+      this.actionError = asProblem(error);
+      return null;
+    } finally {
+      this.starting = false;
+      this.emitChange();
+    }
+  }
+
+  /** Get a file of the run, or its log when no name is given; null when that failed. */
+  async download(name: string | null): Promise<Blob | null> {
+    this.actionError = null;
+    try {
+      return name === null ? await this.client.downloadLog(this.id) : await this.client.downloadArtifact(this.id, name);
+    } catch (error) {
+      this.actionError = asProblem(error);
+      return null;
+    } finally {
+      this.emitChange();
+    }
+  }
+
   /** Follow the log from where it stands; also after an error. */
   async follow(): Promise<void> {
     this.logError = null;
@@ -104,7 +129,9 @@ export class RunModel extends Model {
       });
       for await (const page of pages) {
         this.offset = page.next_offset;
-        this.append(this.plain.push(page.content));
+        this.log.push(page);
+        this.logRevision += 1;
+        this.emitChange();
       }
       this.reconnecting = false;
     } catch (error) {
@@ -121,19 +148,6 @@ export class RunModel extends Model {
     return this.logError === null ? this.refresh() : this.follow();
   }
 
-  private append(text: string): void {
-    if (text === '') {
-      return;
-    }
-    this.pieces = [...this.pieces, { id: this.nextPiece++, text }];
-    this.shown += text.length;
-    while (this.shown > MAX_SHOWN && this.pieces.length > 1) {
-      this.shown -= this.pieces.shift()?.text.length ?? 0;
-      this.truncated = true;
-    }
-    this.emitChange();
-  }
-
   private tellEnd(): void {
     const taskId = this.run?.task_id;
     if (taskId != null) {
@@ -142,9 +156,6 @@ export class RunModel extends Model {
   }
 
   private readonly controller = new AbortController();
-  private readonly plain = new PlainText();
   private offset = 0;
-  private shown = 0;
-  private nextPiece = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 }

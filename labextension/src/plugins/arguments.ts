@@ -5,6 +5,7 @@ import type { PatchStatus } from '@renum/devstudio-api-client';
 import type { IDevStudio } from '../tokens';
 import { PatchView } from '../ui/patch';
 import { RunView } from '../ui/run';
+import { RunsView } from '../ui/runs';
 import { SessionView } from '../ui/session';
 import type { Views } from '../views';
 
@@ -33,6 +34,28 @@ export class Arguments {
       this.studio.trans.__('Which session?'),
       sessions.map(({ id, title }) => ({ id, label: title })),
       this.studio.trans.__('There is no session yet. Create one first.')
+    );
+  }
+
+  async projectId(args: Args): Promise<string | null> {
+    const { current } = this.views;
+    if (typeof args.projectId === 'string' && args.projectId !== '') {
+      return args.projectId;
+    }
+    if (current instanceof RunsView && current.model.projectId !== null) {
+      return current.model.projectId;
+    }
+    if (current instanceof RunView && current.model.run !== null) {
+      return current.model.run.project_id;
+    }
+    if (current instanceof SessionView && current.model.session !== null) {
+      return current.model.session.project_id;
+    }
+    const projects = (await this.studio.client.listProjects({ limit: 200 })).items;
+    return this.pick(
+      this.studio.trans.__('Which project?'),
+      projects.map(({ id, name }) => ({ id, label: name })),
+      this.studio.trans.__('There is no project yet. Create one first.')
     );
   }
 
@@ -81,7 +104,7 @@ export class Arguments {
     return this.pick(
       this.studio.trans.__('Which run?'),
       runs.map(({ id, status, created_at }) => ({ id, label: `${new Date(created_at).toLocaleString()}: ${status}` })),
-      this.studio.trans.__('There is no run yet. Apply an approved patch first.')
+      this.studio.trans.__('There is no run yet. Run the tests of a project first.')
     );
   }
 

@@ -15,6 +15,7 @@ import { missingReason } from '../ui/permission';
 import { SessionView } from '../ui/session';
 import { Views } from '../views';
 import { Arguments } from './arguments';
+import { runCommands } from './run-commands';
 
 type Args = ReadonlyPartialJSONObject;
 type Options = CommandRegistry.ICommandOptions;
@@ -39,11 +40,12 @@ export const commands: JupyterFrontEndPlugin<void> = {
     const all = {
       ...creationCommands(studio),
       ...sessionCommands(app, studio, views, found),
-      ...patchCommands(studio, views, found)
+      ...patchCommands(studio, views, found),
+      ...runCommands(app, studio, views, found)
     };
     for (const [id, options] of Object.entries(all)) {
       app.commands.addCommand(id, permitted(studio, DEEDS[id] ?? null, options));
-      if (id !== CommandIds.saveDocument) {
+      if (id !== CommandIds.saveDocument && id !== CommandIds.openFileAt) {
         palette?.addItem({ command: id, category: studio.trans.__('DevStudio') });
       }
     }
@@ -79,7 +81,11 @@ const DEEDS: Readonly<Record<string, Deed>> = {
   [CommandIds.generateCode]: 'generateCode',
   [CommandIds.approvePatch]: 'approvePatch',
   [CommandIds.applyPatch]: 'applyPatch',
-  [CommandIds.openRunLogs]: 'openRun'
+  [CommandIds.openRunLogs]: 'openRun',
+  [CommandIds.openRuns]: 'openRun',
+  [CommandIds.runTests]: 'startRun',
+  [CommandIds.runBuild]: 'startRun',
+  [CommandIds.runCommand]: 'startRun'
 };
 
 /** A command that is disabled, and says why, for whoever may not do what it does. */
@@ -135,6 +141,11 @@ function restore(restorer: ILayoutRestorer, views: Views): void {
     command: CommandIds.openRunLogs,
     args: view => ({ runId: view.model.id }),
     name: view => view.model.id
+  });
+  void restorer.restore(views.lists, {
+    command: CommandIds.openRuns,
+    args: view => ({ projectId: view.model.projectId ?? '' }),
+    name: view => view.model.projectId ?? ''
   });
 }
 

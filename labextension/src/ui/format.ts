@@ -16,3 +16,15 @@ export function formatCost(dollars: number): string {
 export function short(hash: string): string {
   return hash.replace(/^sha256:/, '').slice(0, 10);
 }
+
+/** A size in bytes, as people read it. */
+export function formatSize(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB'];
+  let size = bytes;
+  let unit = 0;
+  while (size >= 1000 && unit < units.length - 1) {
+    size /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 || size >= 100 ? String(Math.round(size)) : size.toFixed(1)} ${units[unit] ?? ''}`;
+}

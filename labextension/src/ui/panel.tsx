@@ -2,7 +2,8 @@ import { LabIcon, VDomRenderer, caretDownIcon, caretRightIcon, refreshIcon } fro
 import type { Project, SessionSummary } from '@renum/devstudio-api-client';
 import * as React from 'react';
 
-import { devstudioIcon, projectIcon, sessionIcon } from '../icons';
+import { devstudioIcon, projectIcon, runIcon, sessionIcon } from '../icons';
+import { RunsModel } from '../model/runs';
 import { DOCUMENTS } from '../model/session';
 import type { StudioModel } from '../model/studio';
 import { CommandIds, type IDevStudio } from '../tokens';
@@ -10,12 +11,14 @@ import { Button, Chip, Empty, ErrorBox, modelName } from './common';
 import { StudioProvider, useStudio } from './context';
 import { IdentityStrip } from './identity';
 import { useAccess, useMissing } from './permission';
+import { ActiveRuns } from './runs';
 import { documentName } from './session-documents';
 
 /** The left panel: the server's state, projects and their sessions. */
 export class StudioPanel extends VDomRenderer<StudioModel> {
   constructor(private readonly studio: IDevStudio) {
     super(studio.model);
+    this.runs = new RunsModel(null, studio.client, studio.changes);
     this.id = 'devstudio-panel';
     this.title.icon = devstudioIcon;
     this.title.caption = studio.trans.__('DevStudio');
@@ -27,7 +30,7 @@ export class StudioPanel extends VDomRenderer<StudioModel> {
   protected override render(): React.JSX.Element {
     return (
       <StudioProvider value={this.studio}>
-        <Panel model={this.model} />
+        <Panel model={this.model} runs={this.runs} />
       </StudioProvider>
     );
   }
@@ -36,7 +39,19 @@ export class StudioPanel extends VDomRenderer<StudioModel> {
     if (!this.model.loaded) {
       void this.model.refresh();
     }
+    void this.studio.access.ready.then(() => {
+      if (this.studio.access.missing('openRun') === null) {
+        void this.runs.refresh();
+      }
+    });
   }
+
+  override dispose(): void {
+    this.runs.dispose();
+    super.dispose();
+  }
+
+  private readonly runs: RunsModel;
 }
 
 type Row =
@@ -44,7 +59,7 @@ type Row =
   | { kind: 'session'; id: string; project: Project; session: SessionSummary }
   | { kind: 'more'; id: string; projectId: string };
 
-function Panel({ model }: { model: StudioModel }): React.JSX.Element {
+function Panel({ model, runs }: { model: StudioModel; runs: RunsModel }): React.JSX.Element {
   const { trans, commands } = useStudio();
   const [filter, setFilter] = React.useState('');
   const filterInput = React.useRef<HTMLInputElement>(null);
@@ -87,6 +102,7 @@ function Panel({ model }: { model: StudioModel }): React.JSX.Element {
       </div>
       <IdentityStrip />
       <HealthStrip model={model} />
+      <ActiveRuns model={runs} />
       {model.error !== null && !access.signedOut && <ErrorBox error={model.error} onRetry={() => void model.refresh()} />}
       {model.projects.length > 0 && (
         <input
@@ -326,6 +342,13 @@ function TreeRow({ row, model, tabIndex, onOpen }: IRowProps): React.JSX.Element
         )}
         <span className="devstudio-TreeLabel">{row.project.name}</span>
         <span className="devstudio-Faint">{row.project.template}</span>
+        <IconButton
+          icon={runIcon}
+          label={trans.__('Runs of %1', row.project.name)}
+          testid="project-runs"
+          blocked={missing('openRun')}
+          onClick={() => void commands.execute(CommandIds.openRuns, { projectId: row.id })}
+        />
       </div>
       {empty && (
         <div className="devstudio-TreeEmpty">
@@ -377,7 +400,8 @@ function IconButton(props: {
       aria-label={props.label}
       aria-disabled={blocked !== null}
       data-testid={props.testid}
-      onClick={() => {
+      onClick={event => {
+        event.stopPropagation(); // the row around it has a click of its own
         if (blocked === null) {
           props.onClick();
         }

@@ -1,5 +1,5 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { PatchStatus, RunStatus, TaskStatus } from '@renum/devstudio-api-client';
+import type { Lease, PatchStatus, Run, RunStatus, TaskStatus } from '@renum/devstudio-api-client';
 
 export function taskStatusName(status: TaskStatus, trans: TranslationBundle): string {
   const names = {
@@ -29,6 +29,27 @@ export function runStatusName(status: RunStatus, trans: TranslationBundle): stri
     failed: trans.__('failed'),
     cancelled: trans.__('cancelled'),
     timeout: trans.__('timed out')
+  };
+  return names[status];
+}
+
+export function runTypeName(type: Run['type'], trans: TranslationBundle): string {
+  const names = {
+    gen: trans.__('Patch'),
+    test: trans.__('Tests'),
+    build: trans.__('Build'),
+    deploy: trans.__('Deployment')
+  };
+  return names[type];
+}
+
+export function leaseStatusName(status: Lease['status'], trans: TranslationBundle): string {
+  const names = {
+    requested: trans.__('asked for'),
+    approved: trans.__('approved'),
+    denied: trans.__('denied'),
+    revoked: trans.__('revoked'),
+    expired: trans.__('expired')
   };
   return names[status];
 }

@@ -9,6 +9,9 @@ import type {
   GenerateRequest,
   GenerateResult,
   Health,
+  Lease,
+  LeaseCreate,
+  LeaseQuery,
   LogPage,
   Me,
   Model,
@@ -23,6 +26,8 @@ import type {
   ProjectCreate,
   ProjectQuery,
   Run,
+  RunCreate,
+  RunQuery,
   Session,
   SessionCreate,
   SessionQuery,
@@ -161,12 +166,58 @@ export class DevStudioClient {
     return take(this.http.GET('/api/v1/exec/{run_id}', { params: { path: { run_id } } }));
   }
 
-  listRuns(query: { limit?: number } = {}): Promise<Page<Run>> {
+  listRuns(query: RunQuery = {}): Promise<Page<Run>> {
     return take(this.http.GET('/api/v1/exec', { params: { query } }));
   }
 
   cancelRun(run_id: string): Promise<Run> {
     return take(this.http.POST('/api/v1/exec/{run_id}/cancel', { params: { path: { run_id } } }));
+  }
+
+  /** Run a project's tests or its build, by what is found in the project. */
+  startRun(type: 'test' | 'build', project_id: string): Promise<Run> {
+    const body = { project_id };
+    return type === 'test'
+      ? take(this.http.POST('/api/v1/exec/test', { body }))
+      : take(this.http.POST('/api/v1/exec/build', { body }));
+  }
+
+  /** Run a command of one's own in a project. */
+  runCommand(body: RunCreate): Promise<Run> {
+    return take(this.http.POST('/api/v1/exec', { body }));
+  }
+
+  /** Do a run once more. */
+  rerun(run_id: string): Promise<Run> {
+    return take(this.http.POST('/api/v1/exec/{run_id}/rerun', { params: { path: { run_id } } }));
+  }
+
+  /** A run's log, as far as it has come. */
+  downloadLog(runId: string): Promise<Blob> {
+    return this.download(`api/v1/exec/${encodeURIComponent(runId)}/logs/download`);
+  }
+
+  /** A file that a run left. */
+  downloadArtifact(runId: string, name: string): Promise<Blob> {
+    return this.download(`api/v1/exec/${encodeURIComponent(runId)}/artifacts/${encodeURIComponent(name)}`);
+  }
+
+  leases(query: LeaseQuery = {}): Promise<Page<Lease>> {
+    return take(this.http.GET('/api/v1/egress/leases', { params: { query } }));
+  }
+
+  requestLease(body: LeaseCreate): Promise<Lease> {
+    return take(this.http.POST('/api/v1/egress/leases', { body }));
+  }
+
+  approveLease(lease_id: string): Promise<Lease> {
+    return take(this.http.POST('/api/v1/egress/leases/{lease_id}/approve', { params: { path: { lease_id } }, body: {} }));
+  }
+
+  denyLease(lease_id: string, reason: string): Promise<Lease> {
+    return take(
+      this.http.POST('/api/v1/egress/leases/{lease_id}/deny', { params: { path: { lease_id } }, body: { reason } })
+    );
   }
 
   /** Yield a run's log from `offset` to its end. A dropped stream is resumed where it stopped: no gap, nothing twice. */
@@ -194,6 +245,18 @@ export class DevStudioClient {
   }
 
   private readonly http: Client<paths>;
+
+  private async download(path: string): Promise<Blob> {
+    try {
+      const response = await this.transport.fetch(new Request(this.transport.baseUrl + path));
+      if (!response.ok) {
+        throw await problemOf(response);
+      }
+      return await response.blob();
+    } catch (error) {
+      throw asProblem(error);
+    }
+  }
 
   private async *streamEvents(after: number | null, signal?: AbortSignal): AsyncGenerator<StudioEvent> {
     const path = after === null ? 'api/v1/events' : `api/v1/events?after=${String(after)}`;

@@ -4,6 +4,9 @@ import type { components, operations } from '../src/schema'; // `../src` is righ
 type Schemas = components['schemas'];
 
 export type Approval = Schemas['ApprovalRead'];
+export type Artifact = Schemas['ArtifactRead'];
+export type Coverage = Schemas['Coverage'];
+export type Failure = Schemas['Failure'];
 export type ApplyResult = Schemas['ApplyResult'];
 export type Criterion = Schemas['CriterionRead'];
 export type Documents = Schemas['Documents'];
@@ -13,7 +16,10 @@ export type GenerateRequest = Schemas['GenerateRequest'];
 export type GenerateResult = Schemas['GenerateResult'];
 export type Health = Schemas['Health'];
 export type LintWarning = Schemas['LintWarning'];
+export type Lease = Schemas['EgressLeaseRead'];
+export type LeaseCreate = Schemas['EgressLeaseCreate'];
 export type LogPage = Schemas['LogPage'];
+export type LogStream = Schemas['LogStream'];
 export type Me = Schemas['Me'];
 export type Model = Schemas['Model'];
 export type Patch = Schemas['PatchRead'];
@@ -28,6 +34,7 @@ export type ProjectCreate = Schemas['ProjectCreate'];
 export type ProjectTemplate = Schemas['ProjectTemplate'];
 export type ProjectType = Schemas['ProjectType'];
 export type Run = Schemas['RunRead'];
+export type RunCreate = Schemas['RunCreate'];
 export type RunStatus = Schemas['RunStatus'];
 export type Session = Schemas['SpecSessionRead'];
 export type SessionCreate = Schemas['SpecSessionCreate'];
@@ -42,6 +49,8 @@ export type Usage = Schemas['UsageRead'];
 
 type QueryOf<O extends keyof operations> = NonNullable<operations[O]['parameters']['query']>;
 export type PatchQuery = QueryOf<'list_patches'>;
+export type LeaseQuery = QueryOf<'list_egress_leases'>;
+export type RunQuery = QueryOf<'list_runs'>;
 export type ProjectQuery = QueryOf<'list_projects'>;
 export type SessionQuery = QueryOf<'list_spec_sessions'>;
 

@@ -38,6 +38,8 @@ TMP = "/tmp"  # noqa: S108 - the sandbox's own
 PROBE_TIMEOUT_S = 1.5
 INSTALL = "install it (`apt install bubblewrap`) and allow user namespaces, or use Docker"
 SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+MASKED = ("/proc/keys", "/proc/timer_list", "/proc/sched_debug", "/proc/latency_stats", "/proc/kcore")
+"""What engines hide of /proc, too."""
 ETC = ("/etc/ld.so.cache", "/etc/alternatives")
 
 
@@ -72,6 +74,8 @@ def system() -> Iterator[str]:
     for name in ETC:
         yield from ("--ro-bind-try", name, name)
     yield from ("--proc", "/proc", "--dev", "/dev")
+    for name in filter(os.path.exists, MASKED):
+        yield from ("--ro-bind", "/dev/null", name)
 
 
 def toolchains() -> Iterator[str]:

@@ -289,7 +289,7 @@ def completed(told: dict[str, Any]) -> Completed:
         timed_out=told["timed_out"],
         cancelled=told["cancelled"],
         duration_s=told["duration_s"],
-        cpu_s=told["user_s"] + told["system_s"],
+        cpu_s=round(told["user_s"] + told["system_s"], 6),
         max_rss_bytes=told["max_rss_bytes"],
         oom_killed=told["oom_killed"],
     )

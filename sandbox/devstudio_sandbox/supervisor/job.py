@@ -8,6 +8,7 @@ import os
 import select
 import time
 
+from .guard import guard
 from .processes import become, kill_all, oom_kills
 from .wire import EXIT, HIGH_WATER, KILL, PIECE, STDERR, STDOUT, HostGone, Link
 
@@ -26,8 +27,11 @@ class Settings:
         self.uid: int | None = given.get("uid")
         self.apart: bool = given.get("apart", False)
         self.pids: int | None = given.get("pids")
+        self.cpus: float | None = given.get("cpus")
+        """Given where the kernel counts the time that a process waits for its turn as used: gVisor does."""
         self.group = -1
         """By what a command joins the control group of its tasks; -1 where there is none."""
+        self.guard = guard(os.getpid())
         self.rlimits: dict[str, int] = given.get("rlimits", {})
         self.own_cgroup: bool = given.get("own_cgroup", False)
         self.egress: str | None = given.get("egress")
@@ -62,6 +66,7 @@ class Job:
                 kill_all(self._pid)
         self._sweep()
         status = problem or os.waitstatus_to_exitcode(self._status)
+        self._bound_times((self._ended - began) * (self._settings.cpus or float("inf")))
         self._link.send_json(
             EXIT,
             exit_code=status if status >= 0 else 128 - status,
@@ -81,7 +86,7 @@ class Job:
         self._pid = os.fork()
         if self._pid == 0:
             stdio, told = (into[0], out[1], err[1]), self._settings
-            become(argv, env, directory, stdio, failed[1], told.rlimits, (told.uid, told.group))
+            become(argv, env, directory, stdio, failed[1], told.rlimits, (told.uid, told.group, told.guard))
         for fd in (out[1], err[1], failed[1], into[0]):
             os.close(fd)
         with open(failed[0], "rb") as file:  # ends when the program has replaced the child
@@ -165,6 +170,12 @@ class Job:
             self._max_rss = max(self._max_rss, usage.ru_maxrss * 1024)
             if pid == self._pid:
                 self._status, self._ended = status, time.monotonic()
+
+    def _bound_times(self, most: float) -> None:
+        """Take back what cannot be: more processor time than there was."""
+        used = self._user_s + self._system_s
+        if used > most:
+            self._user_s, self._system_s = self._user_s * most / used, self._system_s * most / used
 
     def _sweep(self) -> None:
         """Let nothing of a command that is over live on, and nothing that it said be lost."""

@@ -10,6 +10,8 @@ import signal
 import struct
 import sys
 
+from .guard import put_on
+
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 4, 36, 38  # linux/prctl.h
 LIBC = ctypes.CDLL(None)
 TASK_GROUPS = "/sys/fs/cgroup"
@@ -99,13 +101,14 @@ def become(
     stdio: tuple[int, int, int],
     failed: int,
     limits: dict[str, int],
-    place: tuple[int | None, int],
+    place: tuple[int | None, int, bytes],
 ) -> None:
     """In the child: turn into the command, or tell the parent why not. Never returns.
 
-    ``place`` is the user whom the command becomes, unless it is that already, and the control group that it joins.
+    ``place`` is the user whom the command becomes, unless it is that already, the control group that it joins, if there
+    is one, and the filter of its system calls.
     """
-    uid, group = place
+    uid, group, guard = place
     try:
         if group >= 0:
             os.write(group, str(os.getpid()).encode())
@@ -124,6 +127,7 @@ def become(
             hard = resource.getrlimit(kind)[1]
             value = value if hard == resource.RLIM_INFINITY else min(value, hard)  # noqa: PLW2901
             resource.setrlimit(kind, (value, value))
+        put_on(guard)
         os.execvpe(argv[0], argv, env)  # noqa: S606 - no shell is the point
     except BaseException as problem:  # noqa: BLE001 - whatever it is, a second supervisor must not go on from here
         os.write(failed, str(getattr(problem, "errno", None) or errno.EINVAL).encode())

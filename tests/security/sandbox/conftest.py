@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -125,6 +126,7 @@ def bait(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     canary.write_text(uuid4().hex)
     canary.chmod(0o644)
     os.environ["DEVSTUDIO_PROBE_SECRET"] = secret
+    program = subprocess.Popen(["sleep", "900"])  # a program of the host's with that in its environment
     abstract = f"devstudio-{uuid4().hex}"
     with ExitStack() as stack, closing(docker.from_env()) as engine:
         port = stack.enter_context(listening(("0.0.0.0", 0), socket.AF_INET))
@@ -143,10 +145,12 @@ def bait(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
             "data_root": engine.info()["DockerRootDir"],
             "secret": secret,
             "shm_key": str(stack.enter_context(shared_memory())),
-            "host_pid": str(os.getpid()),
+            "host_pid": str(program.pid),
             "hostname": platform.node(),
             "neighbour_port": "47123",
         }
+    program.kill()
+    program.wait()
     del os.environ["DEVSTUDIO_PROBE_SECRET"]
 
 
@@ -174,6 +178,14 @@ class Place:
         assert self._sandbox is not None
         return tell(self._sandbox, "sh", "-c", "echo well; exit 7") == Told(7, "well\n", "")
 
+    def on_the_host(self) -> set[tuple[str, str]]:
+        """Tell how nice the host is to the container's processes, and how ready to kill them; one of each is all."""
+        assert self._sandbox is not None or self.run("kill_it")
+        assert self._sandbox is not None
+        with closing(docker.APIClient()) as engine:
+            rows = engine.top(self._sandbox.handle, "-eo pid,ni")["Processes"]
+        return {(nice, Path("/proc", pid, "oom_score_adj").read_text().strip()) for pid, nice in rows}
+
     def close(self) -> None:
         """Close the sandbox; the next probe gets another."""
         if self._sandbox is not None:
@@ -194,45 +206,73 @@ def places(bait: dict[str, str]) -> Iterator[dict[str, Place]]:
         yield made
 
 
+CAPABILITIES = (
+    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
+    "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
+    "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",
+    "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
+    "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ",
+)  # fmt: skip
+"""In the order of linux/capability.h."""
+
+
+def own_capabilities() -> list[str]:
+    """Name those that this machine has to give: a nested one lacks some, and ``--privileged`` does not start there."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapBnd"))
+    return [name for number, name in enumerate(CAPABILITIES) if int(line.split()[1], 16) >> number & 1]
+
+
 class Weak:
     """Containers that hold nothing in: the probes have to succeed in one of them."""
 
-    def __init__(self, engine: docker.DockerClient, bait: dict[str, str], word: str, host: str) -> None:
+    def __init__(self, engine: docker.APIClient, bait: dict[str, str], word: str, host: str) -> None:
         self._bait = json.dumps({**bait, "neighbour": word})
-        image, sleep = IMAGES["python"], ["sleep", "900"]
+        self._engine = engine
         folder = str(Path(bait["host_file"]).parent)
-        binds = [f"{path}:{path}" for path in ("/var/run", bait["data_root"], folder)]
-        common = {"detach": True, "user": "0:0", "privileged": True, "environment": {"DEVSTUDIO_PROBE_CONTROL": "1"}}
-        self.containers = {
-            "privileged": engine.containers.run(image, sleep, stdin_open=True, tty=True, network_mode="none", **common),
-            "shared": engine.containers.run(
-                image, sleep, network_mode="host", ipc_mode="host", pid_mode="host", uts_mode="host",
-                security_opt=["apparmor=unconfined"], volumes=binds, **common,
-            ),
-        }  # fmt: skip
-        # What the neighbour has to itself is reached from inside its own container, which is as far as a leak could lead.
-        self.containers["neighbour"] = engine.containers.run(image, sleep, network_mode=f"container:{host}", **common)
-        for container in self.containers.values():
-            container.put_archive("/opt", b"".join(pack(packed_probes())))
+        system = ["/dev:/dev", "/sys:/sys"]
+        everything = [*system, *(f"{path}:{path}" for path in ("/var/run", "/run", bait["data_root"], folder))]
+        self._containers = {
+            "privileged": self._start(system, network_mode="none"),
+            "shared": self._start(everything, network_mode="host", ipc_mode="host", pid_mode="host", uts_mode="host"),
+            # What a neighbour has to itself is reached from within its own network, as far as a leak could lead.
+            "neighbour": self._start([], network_mode=f"container:{host}"),
+        }
+
+    def _start(self, binds: list[str], **shared: str) -> str:
+        config = self._engine.create_host_config(
+            cap_add=own_capabilities(),
+            security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+            device_cgroup_rules=["a *:* rwm"],
+            binds=binds,
+            **shared,
+        )
+        config |= {"MaskedPaths": [], "ReadonlyPaths": []}
+        created = self._engine.create_container(
+            IMAGES["python"], ["sleep", "900"], user="0:0", stdin_open=True, host_config=config,
+            environment={"DEVSTUDIO_PROBE_CONTROL": "1"},
+        )  # fmt: skip
+        self._engine.put_archive(created["Id"], "/opt", b"".join(pack(packed_probes())))
+        self._engine.start(created["Id"])
+        return str(created["Id"])
 
     def run(self, kind: str, name: str) -> str:
         """Run a probe as root in one of them."""
-        done = self.containers[kind].exec_run(
-            ["python3", "-m", "probes", name], environment={"PROBE_BAIT": self._bait}, workdir="/opt", user="0:0"
-        )
-        return str(done.output.decode(errors="replace"))
+        command, bait = ["python3", "-m", "probes", name], {"PROBE_BAIT": self._bait}
+        made = self._engine.exec_create(self._containers[kind], command, environment=bait, workdir="/opt", user="0:0")
+        output: bytes = self._engine.exec_start(made["Id"])
+        return output.decode(errors="replace")
 
     def close(self) -> None:
         """Remove them."""
-        for container in self.containers.values():
-            container.remove(force=True, v=True)
+        for container in self._containers.values():
+            self._engine.remove_container(container, force=True, v=True)
 
 
 @pytest.fixture(scope="session")
 def weak(bait: dict[str, str]) -> Iterator[Weak]:
     """Give the weak containers, with a neighbour whom they can see."""
     word = f"neighbour-{uuid4().hex}"
-    with closing(docker.from_env()) as engine, neighbour(backends()["runc"], word) as host:
+    with closing(docker.APIClient()) as engine, neighbour(backends()["runc"], word) as host:
         made = Weak(engine, bait, word, host)
         try:
             yield made

@@ -4,7 +4,7 @@ import os
 import socket
 from pathlib import Path
 
-from probes.harness import BAIT, call, checked, first, opens, probe, rewrites
+from probes.harness import BAIT, LIBC, call, checked, first, opens, probe, rewrites
 
 ENGINE_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock", "/run/crio/crio.sock")
 CONTAINERD_SOCKETS = ("/run/containerd/containerd.sock", "/run/docker/containerd/containerd.sock")
@@ -39,7 +39,7 @@ def abstract_socket_of_the_host() -> str | None:
 @probe("engine", "shared")
 def data_root_of_the_engine() -> str | None:
     """The engine's own files: images, layers and other containers."""
-    return f"listed {os.listdir(BAIT['data_root'])[:3]}"
+    return f"listed {[path.name for path in Path(BAIT['data_root']).iterdir()][:3]}"
 
 
 @probe("engine", "shared")
@@ -55,9 +55,7 @@ def a_path_that_the_mount_table_names() -> str | None:
 def release_agent() -> str | None:
     """Mount a control group hierarchy and name a program that the host runs as root (CVE-2022-0492)."""
     place = "/tmp/hierarchy"
-    os.makedirs(place, exist_ok=True)
-    from probes.harness import LIBC  # noqa: PLC0415
-
+    Path(place).mkdir(exist_ok=True)
     for controller in (b"rdma", b"misc", b"hugetlb", b"cpuset", b"devices"):
         if LIBC.mount(b"none", place.encode(), b"cgroup", 0, controller) == 0:
             reached = opens(f"{place}/release_agent", os.O_WRONLY)

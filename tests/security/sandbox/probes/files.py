@@ -38,10 +38,8 @@ def change_the_supervisor() -> str | None:
 @probe("files", "privileged")
 def change_it_by_its_mode() -> str | None:
     """Make that code writable first, or one's own."""
-    path = f"{TOOLS}/main.py"
-    return first(
-        [lambda: str(os.chmod(path, 0o777) or "mode"), lambda: str(os.chown(path, os.getuid(), -1) or "owner")]
-    )
+    path = Path(TOOLS, "main.py")
+    return first([lambda: str(path.chmod(0o646) or "mode"), lambda: str(os.chown(path, os.getuid(), -1) or "owner")])
 
 
 @probe("files", "privileged")
@@ -91,4 +89,4 @@ def hard_link_to_the_host() -> str | None:
 @probe("files", "privileged")
 def passwords_of_the_image() -> str | None:
     """/etc/shadow, and keys of root."""
-    return first([lambda: str(len(Path("/etc/shadow").read_bytes())), lambda: str(os.listdir("/root/.ssh"))])
+    return first([lambda: str(len(Path("/etc/shadow").read_bytes())), lambda: str(list(Path("/root/.ssh").iterdir()))])

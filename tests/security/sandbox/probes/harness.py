@@ -12,7 +12,7 @@ from typing import Literal
 Attempt = Callable[[], str | None]
 Control = Literal["privileged", "shared", "neighbour", "none"]
 """In which weak container the probe has to succeed: one with every privilege, one that shares the host's network, IPC,
-processes and files, one beside the neighbour, or none, because it would harm the machine or needs one that is not there."""
+processes and files, one beside the neighbour, or none: it would do harm, or machines of tests lack what it needs."""
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 NUMBERS: dict[str, dict[str, int]] = {
@@ -107,6 +107,15 @@ def reads(path: str, size: int = 4096) -> str | None:
     """Read the beginning of a file."""
     with open(path, "rb") as file:  # noqa: PTH123 - the shortest way to few system calls
         return f"read {path}" if file.read(size).strip(b"\0 \n") else None
+
+
+def read_now(path: str) -> str | None:
+    """Read what is there, without waiting for more."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return f"read {path}" if os.read(fd, 8192) else None
+    finally:
+        os.close(fd)
 
 
 def rewrites(path: str) -> str:

@@ -108,7 +108,7 @@ def filter_off() -> str | None:
     return "off"
 
 
-@probe("limits", "privileged")
+@probe("limits")
 def raise_limits() -> str | None:
     """Raise the limits of this process above the hard ones."""
 
@@ -118,7 +118,10 @@ def raise_limits() -> str | None:
         wanted = 4096 if hard == 0 else hard * 2
         if hard == resource.RLIM_INFINITY:
             return None
-        resource.setrlimit(kind, (wanted, wanted))
+        try:
+            resource.setrlimit(kind, (wanted, wanted))
+        except ValueError as problem:
+            raise OSError(1, str(problem)) from problem
         return f"raised {name}"
 
     return first([lambda name=name: raises(name) for name in ("RLIMIT_NOFILE", "RLIMIT_CORE", "RLIMIT_MEMLOCK")])  # type: ignore[misc]
@@ -131,23 +134,15 @@ def be_nicer_to_oneself() -> str | None:
     return "taken" if os.getpriority(os.PRIO_PROCESS, 0) == -20 else None
 
 
-@probe("limits", "privileged")
+@probe("limits")
 def real_time() -> str | None:
     """Run before every other process of the host."""
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     return "set" if os.sched_getscheduler(0) == os.SCHED_FIFO else None
 
 
-@probe("limits", "privileged")
+@probe("limits")
 def never_out_of_memory() -> str | None:
     """Let others be killed when memory runs out."""
     Path("/proc/self/oom_score_adj").write_text("-1000", encoding="ascii")
     return "set"
-
-
-@probe("limits", "privileged")
-def memory_that_stays() -> str | None:
-    """Lock more memory than the sandbox may have."""
-    ctypes.set_errno(0)
-    checked(LIBC.mlockall(2))
-    return "locked"

@@ -23,7 +23,7 @@ def reaches(name: str, *arguments: object) -> str:
     return f"{name} returned {result}"
 
 
-@probe("kernel", "privileged")
+@probe("kernel")
 def magic_key() -> str | None:
     """Press a magic key: h prints help into the kernel's log, b would restart the host."""
     Path("/proc/sysrq-trigger").write_text("h", encoding="ascii")
@@ -56,7 +56,7 @@ def hotplug_helper() -> str | None:
     return first([lambda place=place: opens(place, os.O_WRONLY) for place in places])  # type: ignore[misc]
 
 
-@probe("kernel", "privileged")
+@probe("kernel")
 def memory_of_the_kernel() -> str | None:
     """Read the kernel's memory."""
     return first([lambda: reads("/proc/kcore", 4), lambda: reads("/dev/mem"), lambda: reads("/dev/kmem")])
@@ -87,28 +87,28 @@ def masked_files() -> str | None:
     """What the engine hides of /proc and /sys."""
     names = ("/proc/timer_list", "/proc/keys", "/proc/sched_debug", "/proc/latency_stats", "/proc/acpi/event")
     found = first([lambda name=name: reads(name) for name in names])  # type: ignore[misc]
-    return found or (f"listed {os.listdir('/sys/firmware')}" if os.listdir("/sys/firmware") else None)
+    return found or next((f"saw {path}" for path in Path("/sys/firmware").iterdir()), None)
 
 
-@probe("kernel", "privileged")
+@probe("kernel")
 def load_a_module() -> str | None:
     """Load code into the kernel."""
     return reaches("init_module", bytes(64), 64, b"")
 
 
-@probe("kernel", "privileged")
+@probe("kernel")
 def load_a_module_from_a_file() -> str | None:
     """Load code into the kernel by descriptor."""
     return reaches("finit_module", os.open("/bin/sh", os.O_RDONLY), b"", 0)
 
 
-@probe("kernel", "privileged")
+@probe("kernel")
 def remove_a_module() -> str | None:
     """Take code out of the kernel; there is no module of this name."""
     return reaches("delete_module", b"devstudio-no-such-module", os.O_NONBLOCK)
 
 
-@probe("kernel", "privileged")
+@probe("kernel")
 def another_kernel() -> str | None:
     """Load another kernel to start (kexec); this one says that none shall be loaded."""
     return reaches("kexec_load", 0, 0, None, 0)
@@ -146,7 +146,7 @@ def quotas() -> str | None:
     return reaches("quotactl", 0x800002 << 8, b"/devstudio/no/such/device", 0, None)
 
 
-@probe("kernel", "privileged")
+@probe("kernel")
 def ports_of_the_processor() -> str | None:
     """Talk to hardware (ioperm, iopl)."""
     return first([lambda: reaches("ioperm", 0x80, 1, 1), lambda: reaches("iopl", 3)])

@@ -4,7 +4,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from probes.harness import BAIT, LIBC, call, checked, first, opens, probe
+from probes.harness import BAIT, LIBC, call, checked, first, opens, probe, read_now
 
 MS_RDONLY, MS_REMOUNT, MS_BIND, MNT_DETACH = 1, 32, 4096, 2
 
@@ -18,7 +18,7 @@ def mount(source: bytes, target: str, kind: bytes, flags: int = 0) -> None:
 def place(name: str) -> str:
     """Make a directory to mount on."""
     path = f"/tmp/{name}"
-    os.makedirs(path, exist_ok=True)
+    Path(path).mkdir(exist_ok=True)
     return path
 
 
@@ -122,27 +122,30 @@ def file_by_handle() -> str | None:
 
 @probe("mounts", "shared")
 def root_of_pid_1() -> str | None:
-    """The file tree of process 1, by its magic link."""
-    return opens("/proc/1/root" + BAIT["host_file"], os.O_RDONLY)
+    """The file tree of process 1 or of one of the host's, by its magic link."""
+    pids = ("1", BAIT["host_pid"])
+    return first([lambda pid=pid: opens(f"/proc/{pid}/root{BAIT['host_file']}", os.O_RDONLY) for pid in pids])  # type: ignore[misc]
 
 
 @probe("mounts", "privileged")
 def make_a_device() -> str | None:
-    """Make a node for the machine's memory or its disk."""
+    """Make a node for the machine's disk or its log, and open it."""
     import stat  # noqa: PLC0415
 
     def makes(mode: int, major: int, minor: int) -> str:
         os.mknod("/tmp/node", mode | 0o600, os.makedev(major, minor))
-        Path("/tmp/node").unlink()
-        return f"made {major}:{minor}"
+        try:
+            return opens("/tmp/node", os.O_RDONLY)
+        finally:
+            Path("/tmp/node").unlink()
 
     disks = [lambda major=major: makes(stat.S_IFBLK, major, 0) for major in (8, 252, 253, 254, 259)]
-    return first([lambda: makes(stat.S_IFCHR, 1, 1), *disks])  # type: ignore[list-item]
+    return first([lambda: makes(stat.S_IFCHR, 1, 11), *disks])  # type: ignore[list-item]
 
 
 @probe("mounts", "privileged")
 def devices_that_are_there() -> str | None:
-    """Open what /dev has beyond the harmless."""
+    """Read what /dev has beyond the harmless."""
     harmless = {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "fd", "stdin", "stdout", "stderr"}
     import stat  # noqa: PLC0415
 
@@ -151,11 +154,19 @@ def devices_that_are_there() -> str | None:
         return stat.S_ISBLK(mode) or stat.S_ISCHR(mode)
 
     found = [path for path in Path("/dev").iterdir() if path.name not in harmless and not path.is_symlink()]
-    return first([lambda path=path: opens(str(path), os.O_RDONLY) for path in found if special(path)])  # type: ignore[misc]
+    return first([lambda path=path: read_now(str(path)) for path in found if special(path)])  # type: ignore[misc]
 
 
 @probe("mounts", "privileged")
-def network_block_or_fuse() -> str | None:
-    """Give the kernel a file system or a tunnel of one's own to read (fuse, tun, loop)."""
-    names = ("/dev/fuse", "/dev/net/tun", "/dev/loop-control", "/dev/kvm", "/dev/vhost-vsock")
-    return first([lambda name=name: opens(name, os.O_RDWR) for name in names])  # type: ignore[misc]
+def tunnels_and_loops() -> str | None:
+    """Give the kernel a file system or a tunnel of one's own to read (tun, loop, kvm)."""
+
+    def tunnel() -> str:
+        import fcntl  # noqa: PLC0415
+
+        request = b"ds-tun".ljust(16, b"\0") + (1).to_bytes(2, "little").ljust(24, b"\0")
+        fcntl.ioctl(os.open("/dev/net/tun", os.O_RDWR), 0x400454CA, request)  # TUNSETIFF
+        return "made a tunnel"
+
+    names = ("/dev/loop-control", "/dev/kvm", "/dev/vhost-vsock")
+    return first([tunnel, *(lambda name=name: opens(name, os.O_RDWR) for name in names)])  # type: ignore[misc]

@@ -91,9 +91,8 @@ def change_an_interface() -> str | None:
 
 @probe("network", "privileged")
 def make_an_interface() -> str | None:
-    """Make an interface over netlink (RTM_NEWLINK, dummy)."""
-    kind = struct.pack("HH", 9, 1) + b"dummy\0\0\0"  # IFLA_INFO_KIND
-    attributes = struct.pack("HH", 11, 3) + b"ds-probe\0\0\0\0"[:8] + struct.pack("HH", 4 + len(kind), 18) + kind
+    """Make an interface over netlink (RTM_NEWLINK, bridge)."""
+    kind = struct.pack("HH", 10, 1) + b"bridge\0\0"  # IFLA_INFO_KIND
     attributes = struct.pack("HH", 13, 3) + b"ds-probe\0\0\0\0" + struct.pack("HH", 4 + len(kind), 18) + kind
     body = struct.pack("BxHiII", 0, 0, 0, 0, 0) + attributes
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as link:
@@ -120,7 +119,7 @@ def machine_socket() -> str | None:
     return first([lambda port=port: reaches(port) for port in (22, 52, 1024, 5000, 8000)])  # type: ignore[misc]
 
 
-@probe("network", "shared")
+@probe("network")
 def ciphers_of_the_kernel() -> str | None:
     """The kernel's crypto over sockets (AF_ALG), a large surface (CVE-2019-8912)."""
     with socket.socket(38, socket.SOCK_SEQPACKET) as handle:

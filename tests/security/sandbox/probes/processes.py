@@ -79,7 +79,7 @@ def open_its_descriptors() -> str | None:
     def opened(pid: int, number: int) -> str | None:
         fd = os.open(f"/proc/{pid}/fd/{number}", os.O_WRONLY | os.O_NONBLOCK)
         kind = stat.S_IFMT(os.fstat(fd).st_mode)
-        told = os.readlink(f"/proc/{pid}/fd/{number}")
+        told = str(Path(f"/proc/{pid}/fd/{number}").readlink())
         harmless = kind in (stat.S_IFDIR, stat.S_IFREG) or told == "/dev/null"
         return None if harmless or own(fd) else f"opened {told} of {pid}"
 
@@ -137,7 +137,7 @@ def slow_it_down() -> str | None:
     import resource  # noqa: PLC0415
 
     def limits(pid: int) -> str:
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, 3))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, resource.prlimit(pid, resource.RLIMIT_NOFILE))
         return f"limited {pid}"
 
     return first([lambda pid=pid: limits(pid) for pid in supervisors()])  # type: ignore[misc]

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from devstudio_server.kit.logging import get_logger
 
-POLL_S = 0.2
+POLL_S = 0.1
 """How often a server asks the database, in one statement for each tenant, for logs that are followed here."""
 AWAY_S = 1.0
 

@@ -61,7 +61,6 @@ class Channel:
         self._turn = threading.Lock()
         self._writing = threading.Lock()
         self._buffer = bytearray()
-        self._at = 0
         self._killed = threading.Event()
 
     def greet(self) -> None:
@@ -220,30 +219,21 @@ class Channel:
                 raise self._lost() from problem
             if not piece:
                 raise self._lost()
-            self._forget()
             self._buffer += piece
         return frame
 
     def _pop(self) -> tuple[int, bytes] | None:
-        begin = self._at + wire.HEADER.size
-        if len(self._buffer) < begin:
+        if len(self._buffer) < wire.HEADER.size:
             return None
-        kind, size = wire.HEADER.unpack_from(self._buffer, self._at)
+        kind, size = wire.HEADER.unpack_from(self._buffer)
         if size > wire.MAX_FRAME:
             raise self._lost()
-        if len(self._buffer) < begin + size:
+        end = wire.HEADER.size + size
+        if len(self._buffer) < end:
             return None
-        with memoryview(self._buffer) as view:
-            payload = bytes(view[begin : begin + size])
-        self._at = begin + size
-        if self._at == len(self._buffer):
-            self._forget()
+        payload = bytes(self._buffer[wire.HEADER.size : end])
+        del self._buffer[:end]
         return kind, payload
-
-    def _forget(self) -> None:
-        """Drop what was popped: once for all frames of a piece, because it moves what is behind them."""
-        del self._buffer[: self._at]
-        self._at = 0
 
     def _lost(self) -> SandboxLost:
         said = self._transport.diagnosis().strip()

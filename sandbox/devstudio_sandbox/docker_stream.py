@@ -78,21 +78,16 @@ class AttachedStream:
         return self._diagnosis.decode(errors="replace")
 
     def _demultiplex(self) -> bytes:
-        """Take the headers off all that is whole, copying it once."""
-        pieces, at = [], 0
-        with memoryview(self._buffer) as view:
-            while len(view) - at >= STREAM_HEADER.size:
-                stream, size = STREAM_HEADER.unpack_from(view, at)
-                begin, end = at + STREAM_HEADER.size, at + STREAM_HEADER.size + size
-                if len(view) < end:
-                    break
-                at = end
-                if stream == STDERR:
-                    self._diagnosis = (self._diagnosis + view[begin:end])[-DIAGNOSIS_BYTES:]
-                else:
-                    pieces.append(view[begin:end])
-            out = b"".join(pieces)
-            for piece in pieces:
-                piece.release()
-        del self._buffer[:at]
-        return out
+        out = bytearray()
+        while len(self._buffer) >= STREAM_HEADER.size:
+            stream, size = STREAM_HEADER.unpack_from(self._buffer)
+            end = STREAM_HEADER.size + size
+            if len(self._buffer) < end:
+                break
+            payload = self._buffer[STREAM_HEADER.size : end]
+            del self._buffer[:end]
+            if stream == STDERR:
+                self._diagnosis = (self._diagnosis + payload)[-DIAGNOSIS_BYTES:]
+            else:
+                out += payload
+        return bytes(out)

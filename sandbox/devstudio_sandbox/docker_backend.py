@@ -252,7 +252,10 @@ class DockerBackend:
             detach=False,
             environment={},
             labels=labels(self._ownership, kind, spec.tenant_id, spec.run_id if kind == "run" else None, spec.ttl_s),
-            host_config=api.create_host_config(**host_config(spec.limits, uid, engine.runtime, spec.egress)),
+            host_config=api.create_host_config(
+                **host_config(spec.limits, uid, engine.runtime, spec.egress)
+                | {"runtime": engine.runtime_with(spec.egress)}
+            ),
         )
         return str(created["Id"])
 

@@ -1,5 +1,6 @@
 """What the engine is, where it is, and what a container of it may do."""
 
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ GVISOR_START = ("SETUID", "SETGID", "SYS_ADMIN")
 """Towards gVisor's kernel, not the host's, and given up before the first command: gVisor protects a pid 1 from signals
 of its own uid no more than any process, and its descriptors not at all, so the supervisor takes another uid than the
 command; and it bounds tasks in a control group of gVisor's own."""
+GVISOR_EGRESS = "runsc-egress"
+"""A second entry of gVisor in the engine, for runs with a proxy: no other container shall open sockets of the host."""
 GVISOR_TASKS = 8192
 """Most threads of the host for one gVisor sandbox. On ptrace each guest process takes up to one for each busy thread of
 gVisor (measured: 8,115 for 120 processes that wake every millisecond), and gVisor ends when it gets no more."""
@@ -36,6 +39,28 @@ class Engine:
     isolation: Isolation
     remapped: bool
     """It runs rootless or with remapped users, so large uids do not exist in its containers."""
+    egress_runtime: str | None = None
+    """What starts a container with egress in place of ``runtime``; empty when gVisor would let no socket through."""
+
+    def runtime_with(self, egress: Path | None) -> str | None:
+        """Return the runtime of a container; raises `SandboxUnavailable` when none here lets it reach its proxy."""
+        if egress is None:
+            return self.runtime
+        if self.egress_runtime == "":
+            raise SandboxUnavailable(
+                "gVisor lets a run reach no proxy here: add a runtime `runsc-egress` to the engine's daemon.json, "
+                "which is `runsc` with `--host-uds=open` among its runtimeArgs"
+            )
+        return self.egress_runtime or self.runtime
+
+
+def gvisor_for_egress(offered: Mapping[str, Any]) -> str:
+    """Return the gVisor runtime that lets a mounted socket through, the one for egress first; empty: there is none."""
+    for name in (GVISOR_EGRESS, "runsc"):
+        told = " ".join((offered.get(name) or {}).get("runtimeArgs") or ())
+        if re.search(r"-host-uds(=(open|all|true))?( |$)", told):
+            return name
+    return ""
 
 
 def read_engine(info: Mapping[str, Any], runtime: Runtime = "auto") -> Engine:
@@ -50,6 +75,7 @@ def read_engine(info: Mapping[str, Any], runtime: Runtime = "auto") -> Engine:
         runtime="runsc" if gvisor else None if runtime == "auto" else runtime,
         isolation="gvisor" if gvisor else "container",
         remapped="name=userns" in security or "name=rootless" in security,
+        egress_runtime=gvisor_for_egress(offered) if gvisor else None,
     )
 
 

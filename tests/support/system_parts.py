@@ -22,6 +22,8 @@ ENGINE_SOCKET = Path("/var/run/docker.sock")
 ENGINE_START_S = 60
 ENGINE_CONFIG = Path("/etc/docker/daemon.json")
 GVISOR = {"path": "/usr/bin/runsc", "runtimeArgs": ["--platform=ptrace", "--network=none"]}
+# For runs with egress: they may open the socket of their proxy, which is mounted into them.
+GVISOR_EGRESS = {**GVISOR, "runtimeArgs": [*GVISOR["runtimeArgs"], "--host-uds=open"]}
 """ptrace, because nested machines have no KVM."""
 
 
@@ -125,9 +127,11 @@ def mount_control_groups() -> None:
 def offer_gvisor() -> bool:
     """Name gVisor in the engine's configuration; tell whether that changed it."""
     config = json.loads(ENGINE_CONFIG.read_text()) if ENGINE_CONFIG.exists() else {}
-    if "runsc" in config.get("runtimes", {}):
+    runtimes = config.setdefault("runtimes", {})
+    wanted = {"runsc": GVISOR, "runsc-egress": GVISOR_EGRESS}
+    if wanted.keys() <= runtimes.keys():
         return False
-    config.setdefault("runtimes", {})["runsc"] = GVISOR
+    config["runtimes"] = wanted | runtimes
     ENGINE_CONFIG.parent.mkdir(parents=True, exist_ok=True)
     ENGINE_CONFIG.write_text(json.dumps(config, indent=2) + "\n")
     return True

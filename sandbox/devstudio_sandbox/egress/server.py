@@ -224,6 +224,8 @@ class Connection:
             raise Refused(f"this is no HTTP request: {problem}", problem.error_status_hint) from problem
         if not isinstance(event, h11.Request):
             raise ConnectionError
+        if len(event.target) + sum(len(name) + len(value) for name, value in event.headers) > MAX_HEAD:
+            raise Refused("the request's headers are too long", 431)
         return event
 
     def _decide(self, target: Target) -> None:

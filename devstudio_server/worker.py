@@ -19,6 +19,7 @@ from devstudio_server.auth.errors import SettingsError
 from devstudio_server.auth.identity import auth_mode
 from devstudio_server.db.opening import DatabaseNotReadyError
 from devstudio_server.db.roles import UnsafeRoleError
+from devstudio_server.egress.settings import EgressSettings
 from devstudio_server.kit.logging import configure_logging, get_logger
 from devstudio_server.kit.masking import keep_secret
 from devstudio_server.settings import DataFolder, default_data_dir
@@ -79,8 +80,20 @@ def told(environment: Mapping[str, str], concurrency: int, sandbox: str) -> Sett
         sandbox_backend=cast("Preference", sandbox),
         sandbox_runtime=cast("Runtime", runtime),
         allow_process_sandbox=not team,
+        egress=_egress(environment),
         worker_threads=concurrency,
     )
+
+
+def _egress(environment: Mapping[str, str]) -> EgressSettings:
+    try:
+        settings = EgressSettings.of_environment(environment)
+        settings.proxy()
+    except ValueError as error:
+        message = f"the settings of egress: {error}."
+        raise SettingsError(message) from error
+    keep_secret(*settings.secrets())
+    return settings
 
 
 def _serve(assembly: Assembly, grace_s: float) -> int:

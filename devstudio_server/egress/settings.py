@@ -29,6 +29,8 @@ class EgressSettings:
     def of_environment(cls, env: Mapping[str, str]) -> EgressSettings:
         """Read the environment: the names of the product first, then those that pip, npm and others use."""
         internal = json.loads(env.get("DEVSTUDIO_EGRESS_INTERNAL") or "{}")
+        if not isinstance(internal, dict) or not all(isinstance(networks, list) for networks in internal.values()):
+            raise ValueError("DEVSTUDIO_EGRESS_INTERNAL is a JSON object with a list of addresses for each name")
         return cls(
             lease_hours=float(env.get("DEVSTUDIO_EGRESS_LEASE_HOURS") or MAX_LEASE_HOURS),
             internal={name: tuple(networks) for name, networks in internal.items()},

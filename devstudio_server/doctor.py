@@ -17,9 +17,12 @@ from devstudio_sandbox import Runtime, SandboxError, choose_backend
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
 from devstudio_server.ai.schemas import Provider
 from devstudio_server.ai.settings import SettingsError
+from devstudio_server.db import Units
 from devstudio_server.db.engine import create_engine
 from devstudio_server.db.migrate import current_revision, newest_revision
 from devstudio_server.db.roles import UnsafeRoleError, check_role
+from devstudio_server.jobs.service import processes
+from devstudio_server.kit.errors import Unavailable
 from devstudio_server.kit.masking import mask_text
 from devstudio_server.settings import DataFolder
 
@@ -45,6 +48,9 @@ def examine(environment: Mapping[str, str], folder: DataFolder, *, online: bool 
         lambda: check_storage(folder.root),
         check_git,
         lambda: check_database(environment.get("DEVSTUDIO_DATABASE_URL", "").strip() or folder.database_url),
+        lambda: check_workers(
+            environment.get("DEVSTUDIO_DATABASE_URL", "").strip() or folder.database_url, environment
+        ),
         lambda: check_redis(environment.get("DEVSTUDIO_REDIS_URL", "").strip()),
         lambda: check_sandbox(environment),
         lambda: check_ai(environment, online=online),
@@ -107,6 +113,27 @@ def check_database(url: str) -> Finding:
         state: State = "note" if automatic else "fail"
         return Finding("database", state, f"{shown} has the schema {found}; this version needs {wanted}", mend)
     return Finding("database", "ok", f"{shown}, schema {found}")
+
+
+def check_workers(url: str, environment: Mapping[str, str]) -> Finding:
+    """Count the processes that do jobs, and say so where runs are left to workers and none is there."""
+    try:
+        engine = create_engine(url)
+    except (ArgumentError, ImportError):
+        return Finding("workers", "note", "not known: the database's URL cannot be read")
+    try:
+        if engine.dialect.name == "sqlite":
+            return Finding("workers", "ok", "with SQLite the server does all jobs itself")
+        found = processes(Units(engine))
+    except (DBAPIError, Unavailable):
+        return Finding("workers", "note", "not known: the database cannot be asked")
+    finally:
+        engine.dispose()
+    workers = sum(process.kind == "worker" for process in found)
+    said = f"{len(found) - workers} servers and {workers} workers are there"
+    if environment.get("DEVSTUDIO_WORKER", "").strip() == "external" and not workers:
+        return Finding("workers", "note", said, "Start `devstudio worker`; until then runs wait.")
+    return Finding("workers", "ok", said)
 
 
 def check_redis(url: str) -> Finding:

@@ -29,6 +29,11 @@ class RunInputs:
         """Keep the input of ``run`` where any worker finds it. Harmless to repeat."""
         self._files.save(run.tenant_id, run.id, INPUT, self._pack(run), MAX_INPUT_BYTES)
 
+    def discard(self, run: Run) -> None:
+        """Let go of the bytes of a shipped input that nobody needs any more; its name stays."""
+        if self.shipped:
+            self._files.save(run.tenant_id, run.id, INPUT, (), 0)
+
     def archive(self, run: Run) -> Iterable[bytes]:
         """Return the input as a tar stream."""
         return self._files.open(run.tenant_id, run.id, INPUT) if self.shipped else self._pack(run)

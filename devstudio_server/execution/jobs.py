@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from devstudio_server.execution.results import RunResult
-from devstudio_server.execution.schemas import RunStatus
-from devstudio_server.execution.service import RUN_JOB, SHIP_JOB, RunEnd
+from devstudio_server.execution.service import RUN_JOB, SHIP_JOB
 from devstudio_server.execution.work import RunWork
 from devstudio_server.jobs import JobContext, JobKind, Place
 
@@ -28,7 +26,7 @@ def do_run(context: JobContext, payload: dict[str, Any]) -> None:
 
 def give_up(context: JobContext, payload: dict[str, Any], reason: str) -> None:
     """End a run whose every attempt died."""
-    _work(context, payload).finish(RunResult(RunEnd(RunStatus.FAILED, reason)))
+    _work(context, payload).give_up(reason)
 
 
 JOBS = (

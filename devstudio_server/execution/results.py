@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from devstudio_sandbox import Completed, Recipe, TestReport, TestResult
@@ -22,7 +23,11 @@ from devstudio_server.execution.service import RunEnd
 
 MAX_TESTS = 2000
 """Tests that a run keeps; those that failed come first. All of them count."""
+MAX_TESTS_CHARS = 512 * 1024
+"""What names, places and messages of the tests may have together: rows stay of a size that lists can show."""
 MAX_FAILURES = 100
+MAX_NAME_CHARS = 300
+MAX_MESSAGE_CHARS = 1000
 MIB = 1024 * 1024
 
 NO_TESTS = (
@@ -148,7 +153,12 @@ def failures_of(ended: Ended) -> list[Failure]:
     broken = [test for test in ended.report.tests if test.outcome in _BROKEN] if ended.report else []
     if broken:
         return [
-            Failure(name=test.name, file=test.broke_file or None, line=test.broke_line, message=test.message)
+            Failure(
+                name=test.name[:MAX_NAME_CHARS],
+                file=test.broke_file or None,
+                line=test.broke_line,
+                message=test.message[:MAX_MESSAGE_CHARS],
+            )
             for test in broken[:MAX_FAILURES]
         ]
     if ended.done.exit_code == 0:
@@ -170,11 +180,15 @@ def _first(failures: list[Failure]) -> str:
 
 
 def _most_telling(tests: list[TestResult]) -> list[TestResult]:
-    """Return up to `MAX_TESTS` in their order: all that failed, then the first of the others."""
-    if len(tests) <= MAX_TESTS:
-        return tests
+    """Return, in their order, those that failed and then the first of the others, as far as the bounds reach."""
     order = sorted(range(len(tests)), key=lambda number: (tests[number].outcome not in _BROKEN, number))
-    return [tests[number] for number in sorted(order[:MAX_TESTS])]
+    sizes = accumulate(_size(tests[number]) for number in order)
+    kept = [number for number, size in zip(order, sizes, strict=True) if size <= MAX_TESTS_CHARS]
+    return [tests[number] for number in sorted(kept[:MAX_TESTS])]
+
+
+def _size(test: TestResult) -> int:
+    return len(test.name) + len(test.message) + len(test.file) + sum(map(len, test.criteria))
 
 
 def coverage_of(report: CoverageReport | None) -> Coverage | None:

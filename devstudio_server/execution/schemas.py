@@ -90,7 +90,7 @@ class CoveredFile(Shape):
 
 
 class Coverage(Shape):
-    """What the tests ran. The totals are over all files; ``files`` lists at most 2,000, by path."""
+    """What the tests ran. The totals are over all files; ``files`` lists at most 1,000, by path."""
 
     lines_covered: int
     lines_total: int

@@ -90,6 +90,17 @@ class RunWork:
                 raise LeaseLost(str(error)) from error
             result = RunResult(RunEnd(RunStatus.FAILED, reason_of(error, self._run_id)))
         self._conclude(plan, result)
+        self._ports.get(RunInputs).discard(run)
+
+    def give_up(self, reason: str) -> None:
+        """End the run, as one whose every attempt died."""
+        with self._context.begin(read_only=True) as session:
+            run = self._runs(session).get(self._run_id)
+        result = RunResult(RunEnd(RunStatus.FAILED, reason))
+        if run.plan is not None and run.stage == RunStage.READY:
+            self._conclude(RunPlan.from_json(run.plan), result)
+        else:
+            self.finish(result)
 
     def _try(self, run: Run, plan: RunPlan, log: LogWriter) -> RunResult:
         job = SandboxJob(

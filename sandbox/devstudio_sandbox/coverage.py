@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAX_COVERAGE_BYTES = 16 * 1024 * 1024
-MAX_FILES = 2000
+MAX_FILES = 1000
 MAX_PATH_CHARS = 400
 MAX_LINES = 10_000_000
 """Lines of one file that can be true."""

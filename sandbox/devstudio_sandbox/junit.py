@@ -27,6 +27,10 @@ PYTHON_FRAME = re.compile(r'File "([^"\n]{1,400})", line (\d{1,8})(?!\d)')
 """A frame as Python writes it: how pytest shows a file that cannot be imported."""
 MAX_LINE_DIGITS = 8
 MAX_DETAIL_CHARS = 64 * 1024
+MAX_PATH_CHARS = 400
+MAX_KEY_CHARS = 50
+MAX_KEYS = 100
+"""Criteria that one test can name."""
 NOT_THE_PROJECT = ("node_modules/", "site-packages/", "/usr/lib/")
 
 
@@ -136,7 +140,7 @@ def read_case(case: Element, suites: str, workspace: str) -> TestResult:
     name, classname = (case.get(key, "")[:MAX_MESSAGE_CHARS] for key in ("name", "classname"))
     file, line = place(case, detail, workspace)
     outside = file.startswith("/")
-    near = (relative(case.get("file", ""), workspace), None) if outside else (file, line)
+    near = (relative(case.get("file", "")[:MAX_PATH_CHARS], workspace), None) if outside else (file, line)
     broke_file, broke_line = innermost(detail, workspace) or near
     return TestResult(
         name=name,
@@ -172,12 +176,13 @@ def keys(case: Element, names: str) -> tuple[str, ...]:
         (entry.get("value") or entry.text or "").strip()
         for entry in case.iterfind("properties/property[@name='criterion']")
     ]
-    return tuple(dict.fromkeys(key for key in [*told, *IN_NAME.findall(names)] if key))
+    found = dict.fromkeys(key for key in [*told, *IN_NAME.findall(names)] if 0 < len(key) <= MAX_KEY_CHARS)
+    return tuple(found)[:MAX_KEYS]
 
 
 def place(case: Element, detail: str, workspace: str) -> tuple[str, int | None]:
     """Tell where a test failed: the first place in its own file, else the first in the project, else where it is."""
-    own = relative(case.get("file", ""), workspace)
+    own = relative(case.get("file", "")[:MAX_PATH_CHARS], workspace)
     found = [(relative(path, workspace), int(line)) for path, line in PLACE.findall(detail[:MAX_DETAIL_CHARS])]
     found = [(path, line) for path, line in found if is_of_project(path)]
     in_own = [entry for entry in found if entry[0] == own]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from devstudio_sandbox import Completed, Recipe, TestReport, parse_junit
-from devstudio_server.execution.results import MAX_TESTS, Ended, RunResult, clean, judge
+from devstudio_server.execution.results import MAX_TESTS, MAX_TESTS_CHARS, Ended, RunResult, clean, judge
 from devstudio_server.execution.schemas import Failure, RunStatus, RunType
 
 PYTEST = Recipe("pytest", "python", ("pytest",), junit_path="report.xml", criteria_plugin=True)
@@ -110,6 +111,15 @@ def test_of_very_many_tests_those_that_failed_are_kept() -> None:
         f"t{number}" for number in range(MAX_TESTS, MAX_TESTS + 10)
     ]
     assert result.end.reason.startswith(f"10 of {MAX_TESTS + 10} tests failed")
+
+
+def test_a_row_stays_of_a_size_that_lists_can_show() -> None:
+    long = "x" * 1900
+    cases = [case(f"{long}{number}", f'<failure message="{long}"/>', long) for number in range(1000)]
+    result = judged(replace(ENDED, exit_code=1), report(*cases), PYTEST)
+    assert len(json.dumps(result.columns())) < MAX_TESTS_CHARS + 400_000
+    assert result.end.reason.startswith("1000 of 1000 tests failed")
+    assert len(result.end.reason) < 1000
 
 
 def test_text_of_a_stranger_can_be_stored() -> None:

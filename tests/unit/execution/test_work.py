@@ -110,6 +110,7 @@ def test_a_worker_needs_the_row_and_the_shipped_input_and_no_repository(
     work(domain, run_id)
     assert (get(domain, run_id).status, backend.opened) == (RunStatus.SUCCESS, 1)
     assert "DONE here" in log(domain, run_id)
+    assert [(file.name, file.size) for file in files.list(domain.actor.tenant_id, run_id)] == [("input.tar", 0)]
 
 
 def test_an_input_that_cannot_be_shipped_ends_the_run(domain: DomainWorld, project_id: UUID, tmp_path: Path) -> None:

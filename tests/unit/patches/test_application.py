@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from devstudio_sandbox import Backend, SandboxUnavailable
 from devstudio_server.db import Actor
-from devstudio_server.execution.jobs import do_run
+from devstudio_server.execution.jobs import do_run, give_up
 from devstudio_server.execution.models import Run
 from devstudio_server.execution.schemas import RunStatus
 from devstudio_server.jobs.models import Job
@@ -267,7 +267,7 @@ def test_whenever_a_job_dies_and_is_done_again_there_is_one_commit(
     run_id = domain.apply(approved(domain, session))
     with dying_at(domain, transaction, committed=False):
         domain.do(run_id)
-    again = {3: 3, 4: 2, 7: 5, 11: 5, 12: 6}[transaction]  # steps that are done already open one transaction each
+    again = {3: 3, 4: 2, 7: 5, 11: 6, 12: 5}[transaction]  # steps that are done already open one transaction each
     with dying_at(domain, again, committed=True):
         domain.do(run_id)
     domain.do(run_id, 3)
@@ -278,6 +278,20 @@ def test_whenever_a_job_dies_and_is_done_again_there_is_one_commit(
     with domain.unit() as unit:
         kinds = Counter(unit.scalars(select(Job.kind)))
     assert kinds == {"patches.apply": 1, "exec.run": 1, "patches.commit": 1}, "no step enqueued the next one twice"
+
+
+def test_when_every_attempt_of_the_tests_died_the_task_says_so(domain: DomainWorld, session: SpecSessionRead) -> None:
+    run_id = domain.apply(approved(domain, session))
+    apply_patch(domain.job(), {"run_id": str(run_id)})
+    give_up(domain.job(), {"run_id": str(run_id)}, "Every worker died.")
+    domain.do(run_id)
+    run = get(domain, run_id)
+    assert (run.status, run.reason, commits(domain, session)) == (
+        RunStatus.FAILED,
+        "Every worker died. Nothing was committed.",
+        1,
+    )
+    assert str(run.reason) in domain.tasks(session.id)[0].status_reason
 
 
 def test_two_servers_that_commit_at_the_same_time_make_one_commit(

@@ -42,6 +42,7 @@ IMAGES: Mapping[str, str] = {
 STATUS_TIMEOUT_S = 1.5
 ENGINE_TIMEOUT_S = 60
 REMOVE_TRIES = 20
+STATE_TRIES = 40
 NO_RUN = UUID(int=0)
 START_ENGINE = "start it (`dockerd`, Docker Desktop), let this user use it, or set DOCKER_HOST to one that runs"
 INSTALL_RUNTIME = "add it to the engine's daemon.json, or set DEVSTUDIO_SANDBOX_RUNTIME=auto"
@@ -198,6 +199,8 @@ class DockerBackend:
             return self._api
 
     def _start(self, spec: SandboxSpec, kind: Kind) -> SupervisedSandbox:
+        if spec.egress and not local_socket(engine_address(self._host)["base_url"]):
+            raise SandboxUnavailable("a run with egress needs an engine on a local unix socket, which sees its proxy's")
         api = self._client()
         self._engine = self._engine or read_engine(api.info(), self._runtime)
         container = self._create(api, self._engine, spec, kind)
@@ -205,7 +208,7 @@ class DockerBackend:
             stream = AttachedStream(api, container)
             try:
                 api.start(container)
-                return SupervisedSandbox(
+                sandbox = SupervisedSandbox(
                     stream,
                     partial(self._remove, api, container),
                     isolation=self._engine.isolation,
@@ -213,7 +216,10 @@ class DockerBackend:
                     workspace=WORKSPACE,
                     env=environment(spec.run_id, path=CONTAINER_PATH, home="/tmp", plugins=f"{TOOLS}/plugins"),  # noqa: S108
                     limits=spec.limits,
-                ).greet()
+                )
+                if self._engine.isolation == "gvisor":
+                    sandbox.ask_when_lost(partial(starved, api, container))
+                return sandbox.greet()
             except BaseException:
                 stream.close()
                 raise
@@ -232,8 +238,6 @@ class DockerBackend:
 
     def _create(self, api: docker.APIClient, engine: Engine, spec: SandboxSpec, kind: Kind) -> str:
         uid = tenant_uid(spec.tenant_id, remapped=engine.remapped)
-        if spec.egress and not local_socket(engine_address(self._host)["base_url"]):
-            raise SandboxUnavailable("a run with egress needs an engine on a local unix socket, which sees its proxy's")
         told = {"workspace": WORKSPACE, "ttl_s": spec.ttl_s, "own_cgroup": True, "egress": egress_place(spec.egress)}
         told["parked"] = kind == "pool"
         apart = engine.isolation == "gvisor"
@@ -258,6 +262,22 @@ class DockerBackend:
             ),
         )
         return str(created["Id"])
+
+
+def starved(api: docker.APIClient, container: str) -> bool:
+    """Tell whether a container ended because it ran out of memory: to the host, gVisor is one program with all in it.
+
+    The engine may hear of the end a moment after its stream has closed.
+    """
+    for _ in range(STATE_TRIES):
+        try:
+            state = api.inspect_container(container)["State"]
+        except (DockerException, RequestException, OSError):
+            return False
+        if not state["Running"]:
+            return bool(state["OOMKilled"])
+        time.sleep(0.05)
+    return False
 
 
 def remove(api: docker.APIClient, container: str) -> bool:

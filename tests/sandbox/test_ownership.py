@@ -12,13 +12,13 @@ import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import docker
 import pytest
 from sandbox_kit import TENANT, present_runs, run, spec
 
-from devstudio_sandbox import Backend, SandboxSpec
+from devstudio_sandbox import Backend, SandboxSpec, SandboxUnavailable
 from devstudio_sandbox.bubblewrap_backend import BubblewrapBackend
 from devstudio_sandbox.docker_backend import DockerBackend
 from devstudio_sandbox.docker_labels import labels
@@ -148,23 +148,44 @@ def test_a_process_directory_of_the_dead_goes_without_its_process(tmp_path: Path
     assert not root.exists()
 
 
-def test_egress_shows_the_directory_of_the_proxys_socket_and_nothing_of_it_can_be_changed(
-    docker_backend: DockerBackend, engine: docker.APIClient, tmp_path: Path
-) -> None:
+@pytest.fixture
+def listener(tmp_path: Path) -> Iterator[Path]:
+    """Give a socket that listens, alone in its directory."""
     place = tmp_path / "proxy"
     place.mkdir()
-    tmp_path.chmod(0o755)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(place / "s"))
+    for folder in (tmp_path, *tmp_path.parents[:2]):  # pytest's own are root's alone, which is no proxy's way to do it
+        folder.chmod(0o755)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place / "s"))
         (place / "s").chmod(0o777)
-        listener.listen()
-        wanted = SandboxSpec("python", TENANT, UUID(int=uuid4().int), ttl_s=60, egress=place / "s")
-        with docker_backend.open(wanted) as sandbox:
+        listening.listen()
+        yield place / "s"
+
+
+@pytest.mark.parametrize("kind", ["docker", "bubblewrap"])
+def test_egress_shows_the_directory_of_the_proxys_socket_and_nothing_of_it_can_be_changed(
+    request: pytest.FixtureRequest, engine: docker.APIClient, listener: Path, kind: str
+) -> None:
+    backend: Backend = request.getfixturevalue("docker_backend") if kind == "docker" else BubblewrapBackend()
+    with backend.open(SandboxSpec("python", TENANT, uuid4(), ttl_s=60, egress=listener)) as sandbox:
+        if kind == "docker":
             (mount,) = engine.inspect_container(sandbox.handle)["Mounts"]
-            assert (mount["Source"], mount["Destination"], mount["RW"]) == (str(place), "/run/devstudio", False)
-            script = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/devstudio/s'); print('in')"
-            _, output = run(sandbox, "python3", "-c", script)
-            assert output.stdout == b"in\n", output.stderr
-            done, _ = run(sandbox, "rm", "/run/devstudio/s")
-            assert done.exit_code != 0
-    assert (place / "s").exists()
+            assert (mount["Source"], mount["Destination"], mount["RW"]) == (
+                str(listener.parent),
+                "/run/devstudio",
+                False,
+            )
+        script = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/devstudio/s'); print('in')"
+        _, output = run(sandbox, "python3", "-c", script)
+        assert output.stdout == b"in\n", output.stderr
+        assert run(sandbox, "rm", "/run/devstudio/s")[0].exit_code != 0
+    assert listener.exists()
+
+
+def test_egress_is_refused_where_it_would_hold_nothing_or_reach_nothing(listener: Path) -> None:
+    wanted = SandboxSpec("python", TENANT, uuid4(), ttl_s=60, egress=listener)
+    with pytest.raises(SandboxUnavailable, match="whole network"):
+        ProcessBackend().open(wanted)
+    with pytest.raises(SandboxUnavailable, match="local unix socket"):
+        DockerBackend("tcp://127.0.0.1:1").open(wanted)
+    assert wanted.run_id not in present_runs()

@@ -1,12 +1,15 @@
 """What the sandboxes of all backends have in common."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
+from devstudio_sandbox.archive import END_OF_ARCHIVE
 from devstudio_sandbox.channel import Channel, Transport
+from devstudio_sandbox.errors import SandboxLost
 from devstudio_sandbox.ports import Command, Completed, Isolation, Limits, OnOutput
 
 TOOLS = "/opt/devstudio"
@@ -62,7 +65,15 @@ class SupervisedSandbox:
         self.env = env
         self._limits = limits
         self._remove = remove
+        self._starved: Callable[[], bool] = lambda: False
+        self._gone = False
+        """It ran out of memory as a whole: what was in it is no more."""
         self._channel = Channel(transport, destroy=remove)
+
+    def ask_when_lost(self, starved: Callable[[], bool]) -> Self:
+        """Name whom to ask, when the sandbox is lost, whether it ran out of memory as a whole."""
+        self._starved = starved
+        return self
 
     def greet(self) -> Self:
         """Wait until the supervisor is ready."""
@@ -75,14 +86,34 @@ class SupervisedSandbox:
 
     def run(self, command: Command, on_output: OnOutput) -> Completed:
         """Run one command to its end."""
-        return self._channel.run(command, {**self.env, **command.env}, on_output)
+        if self._gone:
+            raise SandboxLost("the sandbox ran out of memory before, and is gone with its files")
+        began = time.monotonic()
+        try:
+            return self._channel.run(command, {**self.env, **command.env}, on_output)
+        except SandboxLost:
+            if not self._starved():
+                raise
+        self._gone = True
+        return Completed(
+            exit_code=137,
+            signal=9,
+            timed_out=False,
+            cancelled=False,
+            duration_s=time.monotonic() - began,
+            cpu_s=0.0,
+            max_rss_bytes=self._limits.memory_bytes,
+            oom_killed=True,
+        )
 
     def get(self, path: str, max_bytes: int) -> bytes | None:
         """Read one file of the workspace."""
-        return self._channel.get(path, max_bytes)
+        return None if self._gone else self._channel.get(path, max_bytes)
 
     def export(self, patterns: Sequence[str], *, max_bytes: int, max_files: int) -> Iterator[bytes]:
         """Give the files of the workspace that match as a tar stream."""
+        if self._gone:
+            return iter([END_OF_ARCHIVE])
         return self._channel.export(patterns, max_bytes=max_bytes, max_files=max_files)
 
     def quiet(self) -> bool:

@@ -90,7 +90,7 @@ def host_config(limits: Limits, uid: int, runtime: str | None, egress: Path | No
     Scratch files count as memory and outlive the process that wrote them: together they get at most 7/8 of it, or the
     kernel would in the end kill the supervisor, who could then tell nothing.
     """
-    memory, gvisor = limits.memory_bytes, runtime == "runsc"
+    memory, gvisor = limits.memory_bytes, runtime in ("runsc", GVISOR_EGRESS)
     return {
         "network_mode": "none",
         "read_only": True,

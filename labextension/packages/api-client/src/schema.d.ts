@@ -1225,7 +1225,7 @@ export interface components {
         };
         /**
          * Coverage
-         * @description What the tests ran. The totals are over all files; ``files`` lists at most 2,000, by path.
+         * @description What the tests ran. The totals are over all files; ``files`` lists at most 1,000, by path.
          */
         Coverage: {
             /** Lines Covered */

@@ -16,7 +16,9 @@ async function failure(work: Promise<unknown>): Promise<ProblemError> {
 }
 
 function page(offset: number, content: string, eof = false): LogPage {
-  return { run_id: RUN, offset, next_offset: offset + content.length, content, eof, status: eof ? 'success' : 'running' };
+  const next_offset = offset + content.length;
+  const pieces = [{ stream: 'stdout' as const, at: '2026-01-01T00:00:00Z', offset, length: content.length, chars: content.length }];
+  return { run_id: RUN, offset, next_offset, content, pieces, truncated_bytes: 0, eof, status: eof ? 'success' : 'running' };
 }
 
 test('a refusal names the field, the detail and the request', async () => {

@@ -27,7 +27,7 @@ export function LogPane({ model }: { model: RunModel }): React.JSX.Element {
   const { rows, dropped, truncatedBytes } = model.log;
   const view = useView(rows.length, model.logRevision);
   const { pane } = view;
-  const matches = useMatches(model, query);
+  const { matches, look } = useMatches(model, query);
   const at = current === null ? -1 : matches.indexOf(current);
 
   const show = (row: number | undefined): void => {
@@ -37,9 +37,10 @@ export function LogPane({ model }: { model: RunModel }): React.JSX.Element {
     }
   };
   const step = (by: 1 | -1): void => {
+    const found = look();
     const from = current ?? (by > 0 ? -1 : rows.length);
-    const next = by > 0 ? matches.find(row => row > from) : matches.findLast(row => row < from);
-    show(next ?? (by > 0 ? matches[0] : matches.at(-1)));
+    const next = by > 0 ? found.find(row => row > from) : found.findLast(row => row < from);
+    show(next ?? (by > 0 ? found[0] : found.at(-1)));
   };
   const fault = model.active ? null : firstFaultOf(model);
   const save = async (): Promise<void> => {
@@ -192,19 +193,33 @@ function firstFaultOf(model: RunModel): number | null {
 /** Looked for once in each state of a log: it may have hundreds of thousands of lines. */
 const faults = new WeakMap<RunModel, { revision: number; row: number | null }>();
 
+interface IMatches {
+  matches: readonly number[];
+  /** Look now, for who does not wait. */
+  look: () => readonly number[];
+}
+
 /** The rows that have the text; looked for when nobody typed, and nothing came, for a moment. */
-function useMatches(model: RunModel, query: string): readonly number[] {
-  const [matches, setMatches] = React.useState<readonly number[]>([]);
+function useMatches(model: RunModel, query: string): IMatches {
+  const [found, setFound] = React.useState({ query: '', rows: [] as readonly number[] });
   const { logRevision } = model;
   React.useEffect(() => {
     const timer = setTimeout(() => {
-      setMatches(rowsWith(model.log.rows, query));
+      setFound({ query, rows: rowsWith(model.log.rows, query) });
     }, SEARCH_MS);
     return () => {
       clearTimeout(timer);
     };
   }, [model, query, logRevision]);
-  return matches;
+  const look = (): readonly number[] => {
+    if (found.query === query) {
+      return found.rows;
+    }
+    const rows = rowsWith(model.log.rows, query);
+    setFound({ query, rows });
+    return rows;
+  };
+  return { matches: found.query === query ? found.rows : [], look };
 }
 
 interface IView {

@@ -58,22 +58,24 @@ function Runs({ model }: { model: RunsModel }): React.JSX.Element {
   const start = (command: string): void => void commands.execute(command, { projectId: projectId ?? '' });
   return (
     <div className="devstudio-RunsBody" data-testid="runs-view" data-project-id={projectId ?? ''}>
-      <div className="devstudio-Header devstudio-Row">
-        <Button
-          kind="primary"
-          label={trans.__('Run tests')}
-          testid="runs-test"
-          blocked={blocked}
-          onClick={() => { start(CommandIds.runTests); }}
-        />
-        <Button label={trans.__('Build')} testid="runs-build" blocked={blocked} onClick={() => { start(CommandIds.runBuild); }} />
-        <Button
-          label={trans.__('Run command…')}
-          testid="runs-command"
-          blocked={blocked}
-          onClick={() => { start(CommandIds.runCommand); }}
-        />
-        <Button label={trans.__('Refresh')} testid="runs-refresh" onClick={() => void model.refresh()} />
+      <div className="devstudio-Header">
+        <div className="devstudio-Row">
+          <Button
+            kind="primary"
+            label={trans.__('Run tests')}
+            testid="runs-test"
+            blocked={blocked}
+            onClick={() => { start(CommandIds.runTests); }}
+          />
+          <Button label={trans.__('Build')} testid="runs-build" blocked={blocked} onClick={() => { start(CommandIds.runBuild); }} />
+          <Button
+            label={trans.__('Run command…')}
+            testid="runs-command"
+            blocked={blocked}
+            onClick={() => { start(CommandIds.runCommand); }}
+          />
+          <Button label={trans.__('Refresh')} testid="runs-refresh" onClick={() => void model.refresh()} />
+        </div>
       </div>
       {model.actionError !== null && <ErrorBox error={model.actionError} />}
       {model.error !== null && <ErrorBox error={model.error} onRetry={() => void model.refresh()} />}

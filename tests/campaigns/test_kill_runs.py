@@ -145,6 +145,32 @@ def test_a_worker_that_is_asked_to_end_hands_over_what_it_cannot_end(postgresql:
             assert second.wait(5) != 0, "a second signal ends it at once"
 
 
+@pytest.mark.timeout(300)
+def test_no_container_of_a_killed_server_is_left_after_30_s(sqlite: Database, tmp_path: Path) -> None:
+    with (
+        loaded(sqlite, tmp_path / "data", 0) as load,
+        Studio(tmp_path / "data", sqlite.environment(), ("--DevStudioApp.sandbox_backend=docker",)) as studio,
+    ):
+        load.send(studio.api, 2, (200, 200))
+        load.until(lambda: all(row.container_id for row in load.rows().values()), "both have a container")
+        first = {row.container_id for row in load.rows().values()}
+        assert first <= containers()
+        studio.kill()
+        killed = time.monotonic()
+        assert first <= containers(), "nobody is there who could remove them"
+        studio.start()
+        load.until(lambda: not first & containers(), "they are removed", 30 - (time.monotonic() - killed))
+        load.until(lambda: {row.attempt for row in load.rows().values()} == {2}, "both are done again")
+        for run_id in load.commands:
+            studio.api.post(f"exec/{run_id}/cancel", {}).expect(200)
+            assert studio.api.wait_for_run(run_id)["status"] == "cancelled"
+
+
+def containers() -> set[str]:
+    listed = subprocess.run(["docker", "ps", "-aq", "--no-trunc"], capture_output=True, text=True, check=True)
+    return {word[:64] for word in listed.stdout.split()}
+
+
 @dataclass(frozen=True)
 class Space:
     """A network namespace that reaches this host, and nothing else, by one link."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from devstudio_server.db import Actor, Units
-from devstudio_server.jobs import EmbeddedWorker, Heartbeat, JobKind, JobQueue, JobRunner, Place
+from devstudio_server.jobs import EmbeddedWorker, Heartbeat, JobKind, JobQueue, JobRunner, Place, Worker
+from devstudio_server.jobs.delivery import DeliveredWorker, Delivery
 from devstudio_server.jobs.life import Life, LifeKind
 from devstudio_server.jobs.models import Job
 from devstudio_server.jobs.reconciler import Reconciler
@@ -29,20 +30,29 @@ class JobProcess:
         beat_s: float = 0.2,
         places: Collection[Place] = frozenset(Place),
         units: Units | None = None,
+        delivered: str = "",
     ) -> None:
-        """Do the jobs of ``handlers``; a ``host`` of its own makes it a process of another machine."""
+        """Do the jobs of ``handlers``; a ``host`` of its own makes it a process of another machine.
+
+        With ``delivered``, the URL of a PostgreSQL database, Procrastinate brings the jobs.
+        """
         self.units = units or domain.units
         life = Life.begun(kind)
         self.life = replace(life, host=host) if host else life
         kinds = [work if isinstance(work, JobKind) else JobKind(name, work) for name, work in handlers.items()]
         self.heartbeat = Heartbeat(self.units, self.life, threads, beat_s)
-        self.runner = JobRunner(
-            self.units, domain.ports, kinds, actor_of or (lambda _job: domain.actor), self.heartbeat
+        delivery = Delivery({kind.name for kind in kinds if kind.place is Place.WORKER}, lambda: bool(delivered))
+        actor = actor_of or (lambda _job: domain.actor)
+        self.runner = JobRunner(self.units, domain.ports, kinds, actor, self.heartbeat, delivery.enqueued)
+        self.worker: Worker = (
+            DeliveredWorker(self.runner, delivered, threads)
+            if delivered
+            else EmbeddedWorker(self.runner, threads, places)
         )
-        self.worker = EmbeddedWorker(self.runner, threads, places)
         self.reaped: list[frozenset[str]] = []
         self.reconciler = Reconciler(self.units, self.heartbeat, self.worker.wake, self._reap, every_s=0.2)
-        domain.ports.provide(JobQueue, JobQueue(self.worker.wake))
+        self.reconciler.add(delivery.sweep)
+        domain.ports.provide(JobQueue, JobQueue(self.worker.wake, delivery.enqueued))
 
     def _reap(self, alive: Collection[str]) -> int:
         self.reaped.append(frozenset(alive))

@@ -6,6 +6,7 @@ import pytest
 from sandbox_kit import Output, spec
 
 from devstudio_sandbox import ArchiveEntry, Backend, Completed, Recipe, TestReport, detect, pack, parse_junit
+from devstudio_sandbox.coverage import parse_lcov
 
 PYTHON = {
     "src/calc/__init__.py": "def add(a, b):\n    return a + b\n",
@@ -39,9 +40,14 @@ NODE = {
 }
 
 
-def test_project(backend: Backend, files: dict[str, str]) -> tuple[Recipe, Completed, Output, TestReport | None]:
+def test_project(
+    backend: Backend,
+    files: dict[str, str],
+    *,
+    coverage: bool = False,  # noqa: PT028 - it is no test
+) -> tuple[Recipe, Completed, Output, TestReport | None]:
     """Do what the server does with a project."""
-    recipe = detect(files, files.get)
+    recipe = detect(files, files.get, coverage=coverage)
     assert recipe is not None
     output = Output()
     with backend.open(spec(recipe.language)) as sandbox:
@@ -63,7 +69,7 @@ def test_a_python_project(backend: Backend) -> None:
     outcomes = {test.name: test.outcome for test in report.tests}
     assert outcomes["test_errs"] == "error"
     failed = next(test for test in report.tests if test.name == "test_fails")
-    assert (failed.file, failed.line) == ("tests/test_calc.py", 9)
+    assert (failed.file, failed.line) == (failed.broke_file, failed.broke_line) == ("tests/test_calc.py", 9)
     assert report.failures()[0].startswith("tests/test_calc.py:9: test_fails: assert")
     assert b"1 failed, 2 passed, 1 skipped, 1 error" in output.stdout
     assert b"\x1b[" not in output.stdout
@@ -107,3 +113,41 @@ def test_make_is_the_last_resort(backend: Backend) -> None:
     recipe, done, output, _ = test_project(backend, files)
     assert (recipe.name, recipe.junit_path, done.exit_code) == ("make test", None, 0)
     assert output.stdout == b"made\n"
+
+
+@pytest.mark.parametrize(("language", "path", "lines"), [("python", "src/calc/__init__.py", 2), ("node", "calc.js", 3)])
+def test_coverage_changes_no_outcome_and_counts_the_projects_files(
+    docker_backend: Backend, language: str, path: str, lines: int
+) -> None:
+    """The images have what measures; a host need not."""
+    node = {
+        "package.json": NODE["package.json"],
+        "calc.js": "export function add(a, b) {\n  return a + b;\n}\n",
+        "test/a.test.js": NODE_TEST.replace(
+            "import assert", "import { add } from '../calc.js'; add(1, 2); import assert"
+        ),
+    }
+    files = PYTHON if language == "python" else node
+    recipe = detect(files, files.get, coverage=True)
+    assert recipe is not None
+    assert recipe.coverage_path is not None
+    with docker_backend.open(spec(recipe.language)) as sandbox:
+        sandbox.put(pack(ArchiveEntry(name, text.encode()) for name, text in files.items()))
+        output = Output()
+        done = sandbox.run(recipe.command(sandbox, deadline_s=60), output)
+        data = sandbox.get(recipe.coverage_path, 10_000_000)
+        junit = sandbox.get(str(recipe.junit_path), 10_000_000)
+        workspace = sandbox.workspace
+    assert (done.exit_code, data is not None, junit is not None) == (1, True, True), output
+    report = parse_lcov(data or b"", workspace)
+    assert report is not None
+    assert next((file.covered, file.total) for file in report.files if file.path == path) == (lines, lines)
+
+
+def test_a_project_that_measures_itself_is_left_alone(docker_backend: Backend) -> None:
+    files = {**PYTHON, "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '--cov=src -W error'\n"}
+    _, done, output, report = test_project(docker_backend, files, coverage=True)
+    assert done.exit_code == 1
+    assert report is not None
+    assert b"tests coverage" in output.stdout
+    assert b"no coverage" not in output.stdout

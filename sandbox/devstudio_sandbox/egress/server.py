@@ -206,7 +206,7 @@ class Connection:
             request = await self._request()
             target = read_target(request)
         except Refused as refusal:
-            self._server.note(None, "refused", str(refusal))
+            self._number = self._server.note(None, "refused", str(refusal))
             raise
         self._decide(target)
         if target.tls:

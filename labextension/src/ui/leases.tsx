@@ -23,9 +23,15 @@ export function Leases({ model, run }: { model: RunModel; run: Run }): React.JSX
       await leases.refresh();
     }
   };
-  const open = leases.leases.some(lease => lease.status === 'requested');
+  const [shown, setShown] = React.useState(false);
+  const waiting = leases.leases.some(lease => lease.status === 'requested');
+  const [waited, setWaited] = React.useState(false);
+  if (waiting !== waited) {
+    setWaited(waiting);
+    setShown(shown || waiting); // what waits for a decision shows itself; nothing closes by itself
+  }
   return (
-    <details className="devstudio-Leases" data-testid="run-leases" open={open}>
+    <details className="devstudio-Leases" data-testid="run-leases" open={shown} onToggle={event => { setShown(event.currentTarget.open); }}>
       <summary>
         {leases.leases.length === 0
           ? trans.__('Network: none')

@@ -59,7 +59,7 @@ def test_a_rule_covers_what_it_says(rule: str, host: str, port: int, *, covered:
         "2130706433",
         "0x7f000001",
         ".10.0.0.1",
-        "а.org",
+        "\u0430.org",
         "fe80::1%eth0",
     ],
 )

@@ -24,7 +24,7 @@ from devstudio_server.db import current_actor
 from devstudio_server.jupyter.kernel_records import KernelRecord, KernelRecords
 from devstudio_server.kit.logging import get_logger
 
-QUEUED_MESSAGES = 16
+QUEUED_MESSAGES = 8
 BUFFERED_BYTES = 32 << 20
 """Output that is kept for a kernel whose browser is away."""
 _log = get_logger("kernels")

@@ -16,7 +16,7 @@ from support.studio import TOKEN, Studio
 
 KERNEL = "Python (sandbox)"
 BURST = 10_000_000
-CELL_MS = 120_000
+CELL_MS = 240_000
 
 
 class Notebook:

@@ -22,11 +22,11 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelbase import Kernel
 
-PIECE = 1 << 18
+PIECE = 1 << 20
 """Characters in one message of a stream."""
 QUEUED_BYTES = 1 << 22
 """What may wait for the socket before whoever writes waits, too."""
-QUEUED_MESSAGES = 32
+QUEUED_MESSAGES = 12
 """Messages that ZeroMQ queues for each reader."""
 NEVER_WAIT = ("IOPub", "Control")
 

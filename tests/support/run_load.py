@@ -58,7 +58,7 @@ class RunLoad:
         self._project = self._project or api.project()["id"]
         for _ in range(commands):
             code = f"import time; time.sleep({random.uniform(*seconds):.2f}); print('done')"
-            body = {"project_id": self._project, "type": "test", "command": ["python", "-c", code]}
+            body = {"project_id": self._project, "type": "test", "command": ["python3", "-c", code]}
             self.commands.append(api.post("exec", body).expect(202)["id"])
         for _ in range(min(patches, len(self._patches))):
             project_id, patch_id = self._patches.pop()

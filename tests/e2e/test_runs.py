@@ -191,4 +191,10 @@ def test_the_network_is_asked_for_and_approved(page: Page, runner: Runner) -> No
     runner.see("lease")
     lease.get_by_test_id("lease-approve").click()
     expect(lease).to_have_attribute("data-status", "approved")
-    expect(lease).to_contain_text("pypi.org, files.pythonhosted.org")
+    expect(lease).to_contain_text("files.pythonhosted.org, pypi.org")
+    # As at 200 % on a small screen: everything can still be reached.
+    page.set_viewport_size({"width": 800, "height": 500})
+    expect(runner.run.get_by_test_id("run-rerun")).to_be_visible()
+    runner.run.get_by_test_id("run-log").scroll_into_view_if_needed()
+    expect(runner.run.get_by_test_id("run-log")).to_be_visible()
+    runner.see("small")

@@ -374,7 +374,7 @@ for number in range(1000):
     held.append(one)
     if len(held) > 300:
         old = held.pop(0)
-        old.settimeout(0.3)
+        old.settimeout(0.02)
         try:
             answers += b"503" in old.recv(100)
         except OSError:

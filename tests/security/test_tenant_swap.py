@@ -81,7 +81,7 @@ def cases(world: World, ours: Tenant, theirs: Tenant) -> list[tuple[Request, str
     """Return every place of an id, with every id of the other tenant, by every role."""
     with ours.api(Role.VIEWER) as api:
         document = api.get("openapi.json").expect(200)
-    known = {"scope": "global", "project_id": ours.ids["ds_projects"][0]}
+    known = {"scope": "global", "project_id": ours.ids["ds_projects"][0], "run_id": ours.ids["ds_runs"][0]}
     places = list(requests_of(document, known))
     values = [value for found in theirs.ids.values() for value in found] + theirs.names
     return [(place, value, role) for place in places for value in values for role in Role]
@@ -156,7 +156,7 @@ def test_both_tenants_have_everything_that_could_leak(world: World) -> None:
     wanted = {
         "ds_projects", "ds_spec_sessions", "ds_specs", "ds_tasks", "ds_criteria", "ds_patches", "ds_approvals",
         "ds_runs", "ds_jobs", "ds_metrics", "ds_projections", "ds_kv", "ds_events", "ds_audit", "ds_users",
-        "ds_launch_codes", "ds_idempotency_keys", "ds_tenants",
+        "ds_launch_codes", "ds_idempotency_keys", "ds_tenants", "ds_run_settings",
     }  # fmt: skip
     for tenant in world.tenants:
         assert wanted <= set(tenant.ids), wanted - set(tenant.ids)

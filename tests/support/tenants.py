@@ -80,12 +80,21 @@ class Tenant:
             reviewer.post(f"code/patches/{applied}/approve", {"digest": digest}).expect(200)
             run = api.post("code/apply", {"patch_id": applied}).expect(202)["run_id"]
             api.wait_for_run(run)
+            settings = {
+                "env": {"CANARY": self.canary},
+                "commands": {"build": ["echo", self.canary]},
+                "artifacts": ["key-*"],
+            }
+            api.put(f"projects/{project['id']}/run-settings", settings).expect(200)
+            leave = f"open('key-{uuid4().hex}', 'w').write('{self.canary}')"
+            command = {"project_id": project["id"], "type": "test", "command": ["python3", "-c", leave]}
+            left = api.wait_for_run(api.post("exec", command).expect(202)["id"])["artifacts"]
             key = f"key-{uuid4().hex}"
             admin.put(f"kv/global/{key}", {"value_json": {"secret": self.canary}}).expect(200)
             admin.post("auth/launch-codes", {}).expect(201)
             again = {"headers": {"Idempotency-Key": key}, "json": {"name": f"Other {self.canary}"}}
             api.send("POST", "projects", **again).expect(201)
-        self.names = [key]
+        self.names = [key, *(artifact["name"] for artifact in left)]
 
     def read_ids(self, everything: Engine, each: int = 3) -> None:
         """Note up to ``each`` ids of every table that holds something of this tenant."""

@@ -54,6 +54,9 @@ class OwnEngine:
         self._process.terminate()
         self._process.wait(30)
         self._end_containerd()
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for place in sorted((place for place in mounts if place.startswith(f"{self._folder}/")), reverse=True):
+            subprocess.run(["umount", "--lazy", place], check=True)  # what a killed engine leaves mounted
 
     def _end_containerd(self) -> None:
         """End the containerd that it has started, and what says that there is one."""

@@ -181,7 +181,11 @@ class LogWriter:
         last = storage.read(self._tenant_id, self._run_id, max(self._appender.size - 1, 0), 1)
         self._line_begins = last in {b"", b"\n"}
         if self._attempt > 1:
-            self.note(f"Attempt {self._attempt}: the one before was interrupted, and the run begins anew.")
+            try:
+                self.note(f"Attempt {self._attempt}: the one before was interrupted, and the run begins anew.")
+            except BaseException as error:
+                self.__exit__(type(error), error, error.__traceback__)
+                raise
         return self
 
     def __exit__(

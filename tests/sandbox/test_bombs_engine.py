@@ -34,7 +34,17 @@ class OwnEngine:
         self._end_containerd()
         (self._folder / "pid").unlink(missing_ok=True)
         paths = [f"--{name}={self._folder / name}" for name in ("data-root", "exec-root")]
-        command = ["dockerd", "-H", self.url, *paths, f"--pidfile={self._folder / 'pid'}", "--bridge=none"]
+        # In a network of its own: with --bridge=none an engine removes the bridge of the one that is there.
+        command = [
+            "unshare",
+            "--net",
+            "dockerd",
+            "-H",
+            self.url,
+            *paths,
+            f"--pidfile={self._folder / 'pid'}",
+            "--bridge=none",
+        ]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen([*command, "--iptables=false"], stdout=log, stderr=log)
         until = time.monotonic() + 60

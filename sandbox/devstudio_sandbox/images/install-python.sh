@@ -12,5 +12,7 @@ rm -r /opt/devstudio/wheels
 python3 -m compileall -qf --invalidation-mode unchecked-hash \
     "$(python3 -c 'import os, pytest; print(os.path.dirname(os.path.dirname(pytest.__file__)))')"
 python3 -c "import coverage, ipykernel, pytest, pytest_cov"
+# People and their Makefiles say `python`; Debian has only `python3`.
+command -v python >/dev/null || ln -s "$(command -v python3)" /usr/local/bin/python
 ruff --version
 python3 -m pip --disable-pip-version-check check

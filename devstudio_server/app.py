@@ -123,8 +123,8 @@ class DevStudioApp(ExtensionApp):
     run_programs = List(
         Unicode(),
         [*PROGRAMS],
-        help="Programs that the command of a run may begin with. No boundary, which the sandbox is: a policy with clear "
-        "refusals.",
+        help="Programs that the command of a run may begin with. No boundary, which the sandbox is: a policy with "
+        "clear refusals.",
     ).tag(config=True)
     run_limits = Dict(
         help="What one run gets, and the most that a project can ask for, in place of the defaults: "

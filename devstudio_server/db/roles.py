@@ -6,6 +6,7 @@ from sqlalchemy import Engine, text
 
 from devstudio_server.db.delivery import DELIVERY_SCHEMA
 from devstudio_server.db.engine import SCHEMA
+from devstudio_server.db.migrate import MIGRATION_LOCK
 
 DEFAULT_ROLE = "devstudio_app"
 
@@ -21,6 +22,8 @@ def grant(owner: Engine, role: str) -> None:
     """
     quoted = owner.dialect.identifier_preparer.quote(role)
     with owner.begin() as connection:
+        # Two that grant at once would change the same rows of the catalog.
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
         for statement in (
             f"GRANT USAGE ON SCHEMA {SCHEMA} TO {quoted}",
             f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {SCHEMA} TO {quoted}",

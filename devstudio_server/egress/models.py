@@ -59,6 +59,7 @@ class EgressRequest(TenantRow):
     __table_args__ = (
         Index("ix_ds_egress_requests_lease_id_id", "lease_id", "id"),
         Index("ix_ds_egress_requests_run_id_id", "run_id", "id"),
+        Index("ix_ds_egress_requests_proxy_id_number", "proxy_id", "number"),
     )
 
     lease_id: Mapped[UUID | None] = mapped_column(ForeignKey("ds_egress_leases.id"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -36,9 +36,17 @@ class EgressRepository:
         return self._session.scalars(select(EgressLease).where(EgressLease.id == lease_id)).one_or_none()
 
     def list(
-        self, page: PageRequest, *, status: LeaseStatus | None, at: datetime, **scope: UUID | None
+        self,
+        page: PageRequest,
+        *,
+        project_id: UUID | None,
+        task_id: UUID | None,
+        run_id: UUID | None,
+        status: LeaseStatus | None,
+        at: datetime,
     ) -> Sequence[EgressLease]:
-        """Return up to ``page.limit + 1`` leases that have what ``scope`` names, newest first."""
+        """Return up to ``page.limit + 1`` leases whose columns have the values that are given, newest first."""
+        scope = {"project_id": project_id, "task_id": task_id, "run_id": run_id}
         query = select(EgressLease).filter_by(**{name: value for name, value in scope.items() if value is not None})
         if status is not None:
             query = _standing(query, status, at)
@@ -60,7 +68,7 @@ class EgressRepository:
         query = select(EgressLease).where(EgressLease.status == LeaseStatus.APPROVED, EgressLease.expires_at <= at)
         return self._session.scalars(query.limit(limit)).all()
 
-    def bytes_of(self, lease_ids: Iterable[UUID], *, but_of: UUID) -> dict[UUID, tuple[int, int]]:
+    def bytes_of(self, lease_ids: Collection[UUID], *, but_of: UUID) -> dict[UUID, tuple[int, int]]:
         """Return the bytes up and down of each lease, without those that one proxy counts itself."""
         query = (
             select(EgressRequest.lease_id, func.sum(EgressRequest.bytes_up), func.sum(EgressRequest.bytes_down))
@@ -69,15 +77,21 @@ class EgressRepository:
         )
         return {lease_id: (int(up), int(down)) for lease_id, up, down in self._session.execute(query) if lease_id}
 
-    def requests(self, page: PageRequest, *, verdict: str | None, **scope: UUID | None) -> Sequence[EgressRequest]:
-        """Return up to ``page.limit + 1`` requests that have what ``scope`` names, newest first."""
-        wanted: dict[str, UUID | str] = {name: value for name, value in scope.items() if value is not None}
-        if verdict is not None:
-            wanted["verdict"] = verdict
-        query = select(EgressRequest).filter_by(**wanted)
+    def requests(
+        self,
+        page: PageRequest,
+        *,
+        verdict: str | None,
+        project_id: UUID | None = None,
+        run_id: UUID | None = None,
+        lease_id: UUID | None = None,
+    ) -> Sequence[EgressRequest]:
+        """Return up to ``page.limit + 1`` requests whose columns have the values that are given, newest first."""
+        wanted = {"verdict": verdict, "project_id": project_id, "run_id": run_id, "lease_id": lease_id}
+        query = select(EgressRequest).filter_by(**{name: value for name, value in wanted.items() if value is not None})
         return self._session.scalars(newest_first(query, EgressRequest, page)).all()
 
-    def requests_of(self, proxy_id: UUID, numbers: Iterable[int]) -> Sequence[EgressRequest]:
+    def requests_of(self, proxy_id: UUID, numbers: Collection[int]) -> Sequence[EgressRequest]:
         """Return the rows of some requests that one proxy told of."""
         query = select(EgressRequest).where(EgressRequest.proxy_id == proxy_id, EgressRequest.number.in_(list(numbers)))
         return self._session.scalars(query).all()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from devstudio_server.db import newest_first
 from devstudio_server.execution.models import Run, RunSettings
-from devstudio_server.execution.schemas import RunStatus
+from devstudio_server.execution.schemas import RunStatus, RunType
 from devstudio_server.kit.pagination import PageRequest
 
 
@@ -30,12 +30,18 @@ class RunRepository:
         """Return a run, or None."""
         return self._session.scalars(select(Run).where(Run.id == run_id)).one_or_none()
 
-    def list(self, page: PageRequest, **wanted: UUID | str | None) -> Sequence[Run]:
-        """Return up to ``page.limit + 1`` runs, newest first, whose columns have the ``wanted`` values."""
-        query = select(Run)
-        for name, value in wanted.items():
-            if value is not None:
-                query = query.where(getattr(Run, name) == value)
+    def list(
+        self,
+        page: PageRequest,
+        *,
+        project_id: UUID | None,
+        task_id: UUID | None,
+        status: RunStatus | None,
+        type: RunType | None,  # noqa: A002 - the column's name
+    ) -> Sequence[Run]:
+        """Return up to ``page.limit + 1`` runs, newest first, whose columns have the values that are given."""
+        wanted = {"project_id": project_id, "task_id": task_id, "status": status, "type": type}
+        query = select(Run).filter_by(**{name: value for name, value in wanted.items() if value is not None})
         return self._session.scalars(newest_first(query, Run, page)).all()
 
     def unfinished(self) -> builtins.list[UUID]:

@@ -1,4 +1,4 @@
-"""The queue: the processes that do jobs. On PostgreSQL, `devstudio_server.db.delivery` adds Procrastinate.
+"""The queue: the processes that do jobs. On PostgreSQL, Procrastinate's tables come beside them.
 
 Revision ID: 0004
 Revises: 0003

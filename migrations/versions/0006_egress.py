@@ -94,6 +94,7 @@ def _create_requests() -> None:
         batch_op.create_index("ix_ds_egress_requests_tenant_id_id", ["tenant_id", "id"], unique=False)
         batch_op.create_index("ix_ds_egress_requests_lease_id_id", ["lease_id", "id"], unique=False)
         batch_op.create_index("ix_ds_egress_requests_run_id_id", ["run_id", "id"], unique=False)
+        batch_op.create_index("ix_ds_egress_requests_proxy_id_number", ["proxy_id", "number"], unique=False)
 
 
 def _secure(table: str) -> None:

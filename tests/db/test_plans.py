@@ -100,7 +100,8 @@ def maker_of(
     """Return what makes a column's value by the number of its row; None leaves one value in all rows."""
     for key in column.foreign_keys:
         parents = ids[f"{key.column.table.name} {tenant}"]
-        return lambda number: parents[number // PARENTS]
+        each = 1 if is_alone(column) else PARENTS
+        return lambda number: parents[number // each]
     longest = getattr(column.type, "length", None) or 16
     makers: tuple[tuple[bool, Callable[[int], Any]], ...] = (
         (column.name == "id", mine.__getitem__),
@@ -111,6 +112,12 @@ def maker_of(
         (isinstance(column.type, UtcDateTime), lambda number: NOW + timedelta(minutes=number)),
     )
     return next((make for fits, make in makers if fits), None)
+
+
+def is_alone(column: sa.Column[Any]) -> bool:
+    """Tell whether each parent has one row at most."""
+    uniques = [rule for rule in column.table.constraints if isinstance(rule, sa.UniqueConstraint)]
+    return any({*rule.columns.keys()} - {"tenant_id"} == {column.name} for rule in uniques)
 
 
 def repositories() -> Iterator[type]:

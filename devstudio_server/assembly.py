@@ -50,7 +50,8 @@ from devstudio_server.web import Ports
 KINDS = (*RUN_JOBS, *PATCH_JOBS)
 """What does the jobs of each kind, and where."""
 
-
+POOL = (1, 4)
+"""How many sandboxes wait for one tenant: at least, and at most."""
 WorkerChoice = Literal["embedded", "external"]
 """Whether the server does what any worker can do, or leaves it to `devstudio worker`."""
 
@@ -66,8 +67,7 @@ class Settings:
     team: bool = False
     sandbox_backend: Preference = "auto"
     sandbox_runtime: Runtime = "auto"
-    sandbox_pool: tuple[int, int] = (1, 4)
-    """How many sandboxes wait for one tenant: at least, and at most."""
+    sandbox_pool: tuple[int, int] = POOL
     docker_host: str = ""
     allow_process_sandbox: bool = False
     run_timeout_s: float = DEADLINE_S

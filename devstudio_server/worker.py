@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from types import FrameType
 from typing import Annotated, cast, get_args
 
@@ -14,12 +15,13 @@ import typer
 from sqlalchemy import make_url
 
 from devstudio_sandbox import Preference, Runtime, SandboxError
-from devstudio_server.assembly import Assembly, Settings
+from devstudio_server.assembly import POOL, Assembly, Settings
 from devstudio_server.auth.errors import SettingsError
 from devstudio_server.auth.identity import auth_mode
 from devstudio_server.db.opening import DatabaseNotReadyError
 from devstudio_server.db.roles import UnsafeRoleError
 from devstudio_server.egress.settings import EgressSettings
+from devstudio_server.execution.logs import LOG_CAP_BYTES
 from devstudio_server.kit.logging import configure_logging, get_logger
 from devstudio_server.kit.masking import keep_secret
 from devstudio_server.settings import DataFolder, default_data_dir
@@ -38,6 +40,13 @@ def work(
     sandbox: Annotated[
         str, typer.Option(envvar="DEVSTUDIO_SANDBOX_BACKEND", help="auto, docker, bubblewrap, or process.")
     ] = "auto",
+    log_bytes: Annotated[
+        int, typer.Option(min=1024, envvar="DEVSTUDIO_RUN_LOG_BYTES", help="What one run may log, in bytes.")
+    ] = LOG_CAP_BYTES,
+    pool: Annotated[
+        tuple[int, int],
+        typer.Option(min=0, help="Sandboxes that wait for a tenant's next run: at least, and at most; 0 0 is none."),
+    ] = POOL,
 ) -> None:
     """Do the jobs of a team's servers, on PostgreSQL, until SIGTERM. Needs an engine for sandboxes, no repository."""
     configure_logging(logging.INFO)
@@ -45,6 +54,7 @@ def work(
         logging.getLogger(name).addHandler(logging.NullHandler())
     try:
         settings = told(os.environ, concurrency, sandbox)
+        settings = replace(settings, run_log_bytes=log_bytes, sandbox_pool=pool)
         assembly = Assembly(settings, "worker")
         assembly.backend()
     except (SettingsError, DatabaseNotReadyError, UnsafeRoleError, SandboxError, OSError) as error:

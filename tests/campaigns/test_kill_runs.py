@@ -87,8 +87,7 @@ def test_the_server_killed_during_runs_ends_each_of_them_once(sqlite: Database, 
     ):
         for number in range(size.kills):
             patches = -(-size.patches // size.kills) if number < size.patches else 0
-            load.send(studio.api, size.running - len(load.unfinished()), size.seconds, patches)
-            load.until(lambda: load.spared() and load.running(), "runs are under way")
+            load.fill(studio.api, size.running, size.seconds, patches)
             time.sleep(random.uniform(0, 1))
             studio.kill()
             studio.start()
@@ -108,8 +107,7 @@ def test_a_worker_killed_during_runs_ends_each_of_them_once(postgresql: Database
     ):
         for number in range(size.kills):
             patches = -(-size.patches // size.kills) if number < size.patches else 0
-            load.send(studio.api, size.running - len(load.unfinished()), size.seconds, patches)
-            load.until(lambda: load.spared() and load.running(), "runs are under way")
+            load.fill(studio.api, size.running, size.seconds, patches)
             time.sleep(random.uniform(0, 1))
             worker.kill()
             worker.start()

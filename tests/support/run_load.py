@@ -64,6 +64,12 @@ class RunLoad:
             project_id, patch_id = self._patches.pop()
             self.applied[api.post("code/apply", {"patch_id": str(patch_id)}).expect(202)["run_id"]] = project_id
 
+    def fill(self, api: Api, running: int, seconds: tuple[float, float], patches: int) -> None:
+        """Wait until no run is at its last attempt, ask for more up to ``running``, and wait until one is under way."""
+        self.until(self.spared, "no run is at its last attempt")
+        self.send(api, running - len(self.unfinished()), seconds, patches)
+        self.until(self.running, "runs are under way")
+
     def rows(self) -> dict[str, Any]:
         """Return every run by its id."""
         runs = all_tables().tables["ds_runs"]

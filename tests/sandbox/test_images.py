@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import ssl
 import threading
 import zipfile
@@ -101,6 +102,9 @@ def test_the_bill_of_materials_is_valid_and_lists_what_is_pinned(
         there = {name: one["version"] for (kind, name), one in listed.items() if kind == "pkg:pypi"}
         assert {name.replace("_", "-").lower(): version for name, version in there.items()} == wanted
     else:
+        kernel = {line.split("==")[0] for line in pins("node")[3].read_text().splitlines() if "==" in line}
+        there = {name.replace("_", "-").lower() for kind, name in listed if kind == "pkg:pypi"}
+        assert kernel - there == {"pip"}, "what a notebook's kernel needs; pip has only installed it"
         locked = json.loads(pins("node")[2].read_text())["packages"]
         assert listed["pkg:npm", "c8"]["version"] == locked["node_modules/c8"]["version"]
         assert listed["pkg:npm", "npm"]["licenses"] == [{"license": {"id": "Artistic-2.0"}}]
@@ -151,6 +155,15 @@ def test_an_image_that_is_gone_is_told(
     assert list(faults(engine, "node")) == ["missing: run `devstudio images build`"]
     assert main(["sbom", "node"]) == 1
     assert "is missing" in capsys.readouterr().err
+
+
+def test_kernels_of_both_images_speak_with_the_same_packages() -> None:
+    def pinned(path: Path) -> set[str]:
+        return set(re.findall(r"^\S+==.*(?:\n +--hash.*)+", path.read_text(), re.MULTILINE))
+
+    kernel = pinned(pins("node")[3])
+    assert {entry.split("==")[0] for entry in kernel} >= {"ipykernel", "pyzmq", "pip"}
+    assert kernel <= pinned(pins("python")[0])
 
 
 def test_a_base_that_cannot_be_had_is_told(capsys: pytest.CaptureFixture[str]) -> None:

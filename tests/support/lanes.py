@@ -1,0 +1,112 @@
+"""Runs all tests as a few pytest processes side by side, two at a time, and adds up what they say.
+
+Run as ``python tests/support/lanes.py``. Most tests wait for containers, servers and browsers; one process after the
+other would leave the machine idle, and take more than an hour.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+ARTIFACTS = CHECKOUT / "test-artifacts"
+AT_ONCE = 2
+CONTAINERS = ("sandbox", "security/sandbox", "kernels", "campaigns", "e2e")
+"""Folders of the tests that are mostly about containers, processes and browsers."""
+QUIET_S = 60.0
+"""How often a lane that runs says how far it is."""
+_COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|warnings?|deselected)")
+_CLOSING = re.compile(r"^.*\d+ (?:passed|failed|error).* in [\d.]+s.*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What one process of pytest runs."""
+
+    name: str
+    arguments: Sequence[str]
+
+
+def ignoring(folders: Sequence[str]) -> list[str]:
+    """Leave ``folders`` of tests/ out: naming those that stay would have pytest take another root for imports."""
+    return [f"--ignore=tests/{folder}" for folder in folders]
+
+
+def others() -> list[str]:
+    """Return the folders and modules below tests/ that `CONTAINERS` does not have."""
+    top = {folder.name for folder in (CHECKOUT / "tests").iterdir() if folder.is_dir()} - {"support", "__pycache__"}
+    inside = {path.relative_to(CHECKOUT / "tests").as_posix() for path in (CHECKOUT / "tests/security").glob("*.py")}
+    return sorted((top - {*CONTAINERS, "security"}) | inside)
+
+
+def lanes() -> list[Lane]:
+    """Return what is run; together, every test, and those that work with a database a second time on PostgreSQL."""
+    return [
+        Lane("containers", ignoring(others())),
+        Lane("servers", ignoring(CONTAINERS)),
+        Lane("postgresql", ["tests/unit", "tests/api", "--database=postgresql"]),
+    ]
+
+
+def run(lane: Lane) -> tuple[Lane, int, str]:
+    """Run a lane to its end; return its exit code and what it printed."""
+    path = ARTIFACTS / f"tests-{lane.name}.log"
+    with path.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-o", "cache_dir=.pytest_cache/" + lane.name, *lane.arguments],
+            cwd=CHECKOUT,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+        while True:
+            try:
+                code = process.wait(QUIET_S)
+                break
+            except subprocess.TimeoutExpired:
+                print(f"{lane.name}: {last_line(path)}", flush=True)
+    return lane, code, path.read_text(errors="replace")
+
+
+def last_line(path: Path) -> str:
+    """Return the last line of a log, where pytest says how far it is."""
+    lines = path.read_text(errors="replace").splitlines()
+    return lines[-1] if lines else "begins"
+
+
+def counts(text: str) -> Iterator[tuple[str, int]]:
+    """Yield the figures of pytest's closing line."""
+    closing = _CLOSING.findall(text)
+    for number, what in _COUNT.findall(closing[-1]) if closing else ():
+        yield what.rstrip("s") if what.startswith(("error", "warning")) else what, int(number)
+
+
+def main() -> int:
+    """Run every lane; print what failed, each lane's closing line, and one for all."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    began = time.monotonic()
+    total: Counter[str] = Counter()
+    failed = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for lane, code, text in [future.result() for future in [pool.submit(run, lane) for lane in lanes()]]:
+            total.update(dict(counts(text)))
+            print(f"\n==== {lane.name} ====\n{text if code else text.splitlines()[-1]}", flush=True)
+            if code:
+                failed.append(f"{lane.name} (exit {code})")
+    order = ("failed", "error", "passed", "skipped", "xfailed", "xpassed", "deselected", "warning")
+    said = ", ".join(f"{total[what]} {what}" for what in order if total[what])
+    if failed:
+        print(f"failed: {', '.join(failed)}", flush=True)
+    print(f"==== {said or 'no tests ran'} in {time.monotonic() - began:.2f}s ====", flush=True)
+    return 1 if failed or not total["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -17,6 +17,8 @@ from devstudio_server.jupyter.studio_kernels import StudioKernel
 HIGH_WATER = 4 << 20
 LOW_WATER = 1 << 20
 """Bytes on their way to a browser: above the first nothing more is read from the kernel until below the second."""
+ANSWER_S = 1.0
+"""How long a kernel that was taken over has to say that it runs no cell, before a browser is told that it is busy."""
 
 
 class Flow:
@@ -91,12 +93,24 @@ class LosslessConnection(ZMQChannelsWebsocketConnection):
         return super().connect()
 
     def nudge(self) -> Any:
-        """Wait until the kernel's sockets answer; those of a connection that was interrupted did so before."""
-        if not self._restored:
-            return super().nudge()
-        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        ready.set_result(None)
-        return ready
+        """Wait until the kernel's sockets answer, and say then what it does, before anything else is said."""
+        return asyncio.ensure_future(self._begin(super().nudge))
+
+    async def _begin(self, nudge: Callable[[], Any]) -> None:
+        if isinstance(self.kernel_manager, StudioKernel):
+            settled = asyncio.ensure_future(self.kernel_manager.settle())
+            if not (await asyncio.wait([settled], timeout=ANSWER_S))[0]:
+                settled.add_done_callback(lambda _: self._tell_state())
+        # The sockets of a connection that was interrupted answered before.
+        if not self._restored and self.channels:
+            await nudge()
+        self._tell_state()
+
+    def _tell_state(self) -> None:
+        # JupyterLab forgets what a kernel does when it loses it, and learns nothing from the answer to its greeting.
+        state = getattr(self.kernel_manager, "execution_state", "")
+        if state in {"idle", "busy"}:
+            self._send_status_message(state)  # type: ignore[no-untyped-call]
 
     def request_kernel_info(self) -> Any:
         """Ask who the kernel is, where a kernel answers that is at work, too."""

@@ -57,6 +57,9 @@ class StudioKernel(ServerKernelManager):
         super().__init__(**kwargs)
         self._turn = asyncio.Lock()
         self._is_over = False
+        self._question: Any = None
+        """The channel on which an adopted kernel was asked whether it is at work, until it answers."""
+        self._answered = asyncio.Event()
 
     async def restart_kernel(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Start the kernel again, unless it was shut down in the meantime."""
@@ -84,6 +87,7 @@ class StudioKernel(ServerKernelManager):
 
     async def _async_cleanup_resources(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002 - Jupyter's signature
         self.unwatch_end()
+        self._close_question()
         await super()._async_cleanup_resources(restart=restart)
 
     def _create_connected_socket(self, channel: str, identity: bytes | None = None) -> Any:
@@ -125,17 +129,39 @@ class StudioKernel(ServerKernelManager):
         self._attempted_start = True
         self.ready.set_result(None)
         self.reason, self.last_activity = "", utcnow()
-        self.execution_state = "starting"  # Jupyter takes the next sign of life for "idle"
         self.start_restarter()
         self._connect_control_socket()
         self.watch_end()
         return True
+
+    def ask_whether_idle(self) -> None:
+        """Ask an adopted kernel on the channel of its cells, where it answers when none runs. Until then it is busy."""
+        self.execution_state = "busy"
+        self._question = self.connect_shell()
+        self._question.on_recv(self._on_answer)
+        self.session.send(self._question, "kernel_info_request")
+
+    def _on_answer(self, _message: Any) -> None:
+        self.execution_state = "idle"
+        self._close_question()
+
+    def _close_question(self) -> None:
+        if self._question is not None:
+            self._question.close()
+            self._question = None
+            self._answered.set()
+
+    async def settle(self) -> None:
+        """Wait until it is known that no cell of the last life of the server is at work."""
+        if self._question is not None:
+            await self._answered.wait()
 
     def leave(self) -> None:
         """Let go of the kernel without ending it."""
         self.shutting_down = True
         self.stop_restarter()
         self.unwatch_end()
+        self._close_question()
         if self.sandbox:
             self.sandbox.forget()
         self._close_control_socket()
@@ -228,9 +254,8 @@ class StudioKernels(AsyncMappingKernelManager):
         self._kernel_connections[record.id] = 0
         self._kernel_ports[record.id] = kernel.ports
         self.start_watching_activity(record.id)  # type: ignore[no-untyped-call]
-        kernel.execution_state = "starting"
         self.add_restart_callback(record.id, lambda: self._handle_kernel_died(record.id), "dead")  # type: ignore[no-untyped-call]
-        kernel.session.send(kernel._control_socket, "kernel_info_request")  # noqa: SLF001 - a sign of life, for the activity
+        kernel.ask_whether_idle()
         KERNEL_CURRENTLY_RUNNING_TOTAL.labels(type=kernel.kernel_name).inc()
         if not self._initialized_culler:
             self.initialize_culler()  # type: ignore[no-untyped-call]

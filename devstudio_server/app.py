@@ -428,7 +428,8 @@ class DevStudioApp(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """Stop the worker and close the database. A run that is still under way is put back, and done again."""
-        await self.kernel_care.end()
+        if hasattr(self, "kernel_care"):  # a start that failed did not get that far
+            await self.kernel_care.end()
         self.assembly.stop_worker()
         await self.limiter.close()
         self.ports.get(HealthService).close()

@@ -309,11 +309,15 @@ def test_a_kernel_that_dies_says_why_and_starts_again_without_its_variables(pers
         assert "exit code 3" in ran.stderr
         assert ran.states == ["restarting"]
         assert shown(channels.run("typeof gone")) == ["'undefined'"]
+        ran = channels.follow(channels.execute("const held = []; while (true) held.push(Buffer.alloc(5e7, 1))"))
+        assert "ran out of memory: it may use 512 MiB" in ran.stderr
         person.post(f"/api/kernels/{kernel}/restart")
         assert shown(channels.run("var back = 1; typeof gone + back")) == ["'undefined1'"]
 
 
-def test_a_warm_kernel_goes_where_its_notebook_is(tmp_path: Path, containers_of: Callable[[Path], set[str]]) -> None:
+def test_a_warm_kernel_goes_where_its_notebook_is_and_outlives_the_server(
+    tmp_path: Path, containers_of: Callable[[Path], set[str]]
+) -> None:
     data_dir = tmp_path / "data"
     with Studio(data_dir, arguments=("--DevStudioApp.warm_kernels=1",)) as studio:
         client = KernelClient(studio.url, f"token {studio.api.token}")
@@ -323,13 +327,15 @@ def test_a_warm_kernel_goes_where_its_notebook_is(tmp_path: Path, containers_of:
         time.sleep(1)  # until it answers
         waited = containers_of(data_dir)
         kernel = client.kernel("deep/second.ipynb", JAVASCRIPT)
-        assert shown(client.run(kernel, "[process.cwd(), __filename, require.resolve.paths('x')[0]].join()")) == [
-            "'/workspace/deep,/workspace/deep/second.ipynb,/workspace/deep/node_modules'"
-        ]
-        hosts = client.run(kernel, "require('node:os').hostname()")
-        assert shown(hosts) == ["'kernel'"]
+        code = "let kept = [process.cwd(), __filename, require.resolve.paths('x')[0]].join(); kept"
+        wanted = "'/workspace/deep,/workspace/deep/second.ipynb,/workspace/deep/node_modules'"
+        assert shown(client.run(kernel, code)) == [wanted]
         assert waited <= containers_of(data_dir), "the one that waited serves"
-        for one in client.http.get("/api/kernels").json():
-            client.http.delete(f"/api/kernels/{one['id']}")
+        client.close()
+    with Studio(data_dir, arguments=("--DevStudioApp.warm_kernels=0",)) as studio:
+        client = KernelClient(studio.url, f"token {studio.api.token}")
+        assert shown(client.run(kernel, "kept")) == [wanted]
+        for one in client.http.get("/api/sessions").json():
+            assert client.http.delete(f"/api/sessions/{one['id']}").status_code == 204
         client.close()
     assert not containers_of(data_dir)

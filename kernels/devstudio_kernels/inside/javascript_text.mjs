@@ -71,5 +71,6 @@ export function isComplete(code) {
 export function expressionBefore(before) {
   const [, owner = '', start] =
     /(?:((?:[\p{ID_Start}$_][\p{ID_Continue}$]*|\)|\])(?:\??\.[\p{ID_Start}$_][\p{ID_Continue}$]*|\[(?:\d+|'[^']*'|"[^"]*")\])*)\??\.)?([\p{ID_Continue}$]*)$/u.exec(before);
-  return { owner: /^[)\]]/.test(owner) ? '' : owner, start };
+  const unknown = owner ? /^[)\]]/.test(owner) : /[^.]\.$/.test(before.slice(0, before.length - start.length));
+  return { owner: unknown ? 'undefined' : owner, start }; // what runs code is not looked at
 }

@@ -19,6 +19,8 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 ARTIFACTS = CHECKOUT / "test-artifacts"
 AT_ONCE = 2
+ALONE = ("tests/api/test_without_docker.py::test_an_image_that_was_never_built_is_built_by_the_first_run",)
+"""Tests that take away what others need meanwhile."""
 CONTAINERS = ("sandbox", "security/sandbox", "kernels", "campaigns", "e2e")
 """Folders of the tests that are mostly about containers, processes and browsers."""
 QUIET_S = 60.0
@@ -49,10 +51,11 @@ def others() -> list[str]:
 
 def lanes() -> list[Lane]:
     """Return what is run; together, every test, and those that work with a database a second time on PostgreSQL."""
+    spared = [f"--deselect={test}" for test in ALONE]
     return [
-        Lane("containers", ignoring(others())),
-        Lane("servers", ignoring(CONTAINERS)),
-        Lane("postgresql", ["tests/unit", "tests/api", "--database=postgresql"]),
+        Lane("containers", [*ignoring(others()), *spared]),
+        Lane("servers", [*ignoring(CONTAINERS), *spared]),
+        Lane("postgresql", ["tests/unit", "tests/api", "--database=postgresql", *spared]),
     ]
 
 
@@ -61,7 +64,7 @@ def run(lane: Lane) -> tuple[Lane, int, str]:
     path = ARTIFACTS / f"tests-{lane.name}.log"
     with path.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-o", "cache_dir=.pytest_cache/" + lane.name, *lane.arguments],
+            [sys.executable, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{lane.name}", *lane.arguments],
             cwd=CHECKOUT,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -95,11 +98,12 @@ def main() -> int:
     total: Counter[str] = Counter()
     failed = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for lane, code, text in [future.result() for future in [pool.submit(run, lane) for lane in lanes()]]:
-            total.update(dict(counts(text)))
-            print(f"\n==== {lane.name} ====\n{text if code else text.splitlines()[-1]}", flush=True)
-            if code:
-                failed.append(f"{lane.name} (exit {code})")
+        ended = list(pool.map(run, lanes()))
+    for lane, code, text in [*ended, run(Lane("alone", ALONE))]:
+        total.update(dict(counts(text)))
+        print(f"\n==== {lane.name} ====\n{text if code else text.splitlines()[-1]}", flush=True)
+        if code:
+            failed.append(f"{lane.name} (exit {code})")
     order = ("failed", "error", "passed", "skipped", "xfailed", "xpassed", "deselected", "warning")
     said = ", ".join(f"{total[what]} {what}" for what in order if total[what])
     if failed:

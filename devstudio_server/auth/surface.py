@@ -71,7 +71,6 @@ ROUTES: dict[str, str] = {
     f"{_JUPYTER}.services.kernelspecs.handlers.KernelSpecHandler": "kernelspecs",
     f"{_JUPYTER}.services.security.handlers.CSPReportHandler": "csp",
     f"{_JUPYTER}.services.sessions.handlers.SessionHandler": "sessions",
-    f"{_JUPYTER}.services.sessions.handlers.SessionRootHandler": "sessions",
     f"{_JUPYTER}.services.shutdown.ShutdownHandler": "server",
     f"{_JUPYTER}.view.handlers.ViewHandler": "contents",
     "jupyter_server_terminals.api_handlers.TerminalHandler": "terminals",

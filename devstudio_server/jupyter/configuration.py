@@ -39,6 +39,7 @@ def configure_team(c: Any, workspaces: Path) -> None:
 
     # A tab that is open keeps its kernel; the others end after four hours in which nothing ran.
     c.MappingKernelManager.cull_idle_timeout = CULL_IDLE_S
+    c.MappingKernelManager.default_kernel_name = "devstudio-python"
     _lose_nothing(c)
 
     server.allow_external_kernels = False

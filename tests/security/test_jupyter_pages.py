@@ -49,9 +49,11 @@ def test_an_origin_that_only_begins_like_an_allowed_one_is_not_allowed(world: Wo
     assert allowed.headers["access-control-allow-origin"] == GOOD
 
 
-def test_without_a_sandbox_for_kernels_there_is_none_and_jupyterlab_still_loads(world: World) -> None:
-    assert world.person.get("/api/kernelspecs").json() == {"default": "", "kernelspecs": {}}
-    for name in ("python3", "", "../python3", None):
+def test_only_kernels_in_a_sandbox_are_offered_and_no_other_starts(world: World) -> None:
+    offered = world.person.get("/api/kernelspecs").json()
+    assert offered["default"] == "devstudio-python"
+    assert sorted(offered["kernelspecs"]) == ["devstudio-javascript", "devstudio-python"]
+    for name in ("python3", "../python3", "no-such-kernel"):
         answer = world.person.send("POST", "/api/kernels", {"name": name})
         assert answer.status_code == 404
         assert "sandbox" in answer.json()["message"]

@@ -110,6 +110,8 @@ def npm_packages(npm: list[str], folder: Path, options: Options) -> Iterator[Fil
         "--loglevel=error",
     ]
     environ = {**os.environ, "PATH": f"{Path(npm[0]).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    if trusted := os.environ.get("SSL_CERT_FILE"):  # whom this machine trusts; Node has a variable of its own for it
+        environ.setdefault("NODE_EXTRA_CA_CERTS", trusted)
     done = subprocess.run(
         [*argv, *options.npm_arguments()], cwd=folder, env=environ, capture_output=True, text=True, check=False
     )

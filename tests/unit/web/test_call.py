@@ -24,5 +24,5 @@ def test_a_call_outside_a_transaction_has_no_session(domain: DomainWorld) -> Non
 def test_ports_are_found_by_type_and_a_missing_one_is_named(domain: DomainWorld) -> None:
     call = Call(local_actor(), domain.units, domain.ports, "request-1")
     assert call.port(GitStorage) is domain.git
-    with pytest.raises(LookupError, match=r"app\.py provides no dict"):
+    with pytest.raises(LookupError, match=r"assembly\.py provides no dict"):
         call.port(dict)

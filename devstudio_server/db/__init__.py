@@ -5,13 +5,14 @@ from devstudio_server.db.changes import Change, Recorder
 from devstudio_server.db.engine import create_engine
 from devstudio_server.db.paging import newest_first
 from devstudio_server.db.scope import SYSTEM_TENANT_ID, Actor, acting, current_actor, set_current_actor
-from devstudio_server.db.unit_of_work import Units, actor_of, after_commit
+from devstudio_server.db.unit_of_work import DatabaseUnavailable, Units, actor_of, after_commit
 
 __all__ = [
     "SYSTEM_TENANT_ID",
     "Actor",
     "Base",
     "Change",
+    "DatabaseUnavailable",
     "Recorder",
     "TenantRow",
     "Units",

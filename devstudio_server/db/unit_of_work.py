@@ -31,6 +31,10 @@ class ForeignTenantError(RuntimeError):
     """Code tried to write a row of another tenant, or to work with tenant rows without a scope."""
 
 
+class DatabaseUnavailable(Unavailable):
+    """The database is away or too busy. What was being done can be done again."""
+
+
 class Units:
     """Makes units of work on one engine. Safe to share between threads; a session is not."""
 
@@ -44,7 +48,7 @@ class Units:
     def begin(self, actor: Actor, *, read_only: bool = False) -> Iterator[Session]:
         """Open a transaction that sees only the rows of the actor's tenant; commit on success, else roll back.
 
-        Raises `StorageFull` and `Unavailable` for a full disk and a lost database.
+        Raises `StorageFull` and `DatabaseUnavailable` for a full disk and a lost database.
         """
         with (
             self._connect(actor.tenant_id, read_only=read_only) as connection,
@@ -141,7 +145,9 @@ def _explained(error: DBAPIError) -> Exception:
     if not (isinstance(error, (OperationalError, InterfaceError)) or error.connection_invalidated):
         return error
     _log.error("database_error", reason=str(error.orig).strip())
-    return Unavailable("The database did not answer, so nothing was saved. Try again.", headers={"Retry-After": "2"})
+    return DatabaseUnavailable(
+        "The database did not answer, so nothing was saved. Try again.", headers={"Retry-After": "2"}
+    )
 
 
 @event.listens_for(Session, "do_orm_execute")

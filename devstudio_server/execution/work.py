@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from devstudio_sandbox import Recipe, Sandbox, SandboxError, SandboxLost
+from devstudio_server.db import DatabaseUnavailable
 from devstudio_server.egress.gate import EgressScope
 from devstudio_server.execution.artifacts import keep_artifacts
 from devstudio_server.execution.control import RunControl
@@ -65,7 +66,7 @@ class RunWork:
             return
         try:
             self._ports.get(RunInputs).ship(run)
-        except LeaseLost:
+        except (LeaseLost, DatabaseUnavailable):  # the job is done again
             raise
         except Exception as error:  # noqa: BLE001 - a run always ends in a final status with a reason
             self.finish(RunResult(RunEnd(RunStatus.FAILED, reason_of(error, self._run_id))))
@@ -83,7 +84,7 @@ class RunWork:
         try:
             with self._ports.get(LogStorage).writer(run.tenant_id, run.id, run.attempt) as log:
                 result = self._try(run, plan, log)
-        except LeaseLost:
+        except (LeaseLost, DatabaseUnavailable):  # the job is done again
             raise
         except Exception as error:  # a run always ends in a final status with a reason
             if self._context.lost.is_set():

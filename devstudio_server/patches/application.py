@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TypeVar
 from uuid import UUID
 
+from devstudio_server.db import DatabaseUnavailable
 from devstudio_server.execution.command_policy import RunPolicy
 from devstudio_server.execution.inputs import RunInputs
 from devstudio_server.execution.logs import LogStorage
@@ -88,7 +89,7 @@ class Preparation(_Step):
             return
         try:
             self._prepare(run)
-        except LeaseLost:
+        except (LeaseLost, DatabaseUnavailable):  # the job is done again
             raise
         except Exception as error:  # noqa: BLE001 - a run always ends in a final status with a reason
             self.fail(reason_of(error, self._run_id))
@@ -142,7 +143,7 @@ class Commitment(_Step):
             return
         try:
             self._conclude(run, RunResult.from_json(_required(run.result)))
-        except LeaseLost:
+        except (LeaseLost, DatabaseUnavailable):  # the job is done again
             raise
         except Exception as error:  # noqa: BLE001 - a run always ends in a final status with a reason
             self.fail(reason_of(error, self._run_id))

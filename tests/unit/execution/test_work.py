@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from devstudio_sandbox import Backend, SandboxLost, SandboxUnavailable
+from devstudio_server.db import DatabaseUnavailable
 from devstudio_server.execution.inputs import RunInputs
 from devstudio_server.execution.jobs import do_run, give_up, ship_input
 from devstudio_server.execution.logs import LogWriter
@@ -161,6 +162,19 @@ def test_whatever_goes_wrong_the_run_ends_with_a_reason(
     assert (run.status, backend.opened, str(run.reason).startswith(reason)) == (RunStatus.FAILED, opened, True)
     assert "secret" not in str(run.reason)
     assert run.finished_at is not None
+
+
+def test_a_database_that_is_away_for_a_moment_ends_no_run(
+    domain: DomainWorld, project_id: UUID, backend: Watched
+) -> None:
+    run_id = start(domain, project_id)
+    backend.then = failing([DatabaseUnavailable("The database did not answer.")])
+    with pytest.raises(DatabaseUnavailable):
+        work(domain, run_id)
+    assert get(domain, run_id).status == RunStatus.RUNNING
+    do_run(domain.job(2), {"run_id": str(run_id)})
+    run = get(domain, run_id)
+    assert (run.status, run.attempt) == (RunStatus.SUCCESS, 2)
 
 
 class Held:

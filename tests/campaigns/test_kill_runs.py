@@ -77,6 +77,11 @@ def report(what: str, scale: Scale, attempts: Counter[int], started: float) -> N
     )
 
 
+def progress(kills: int, started: float) -> None:
+    if kills % 10 == 0:
+        print(f"{kills} kills in {time.monotonic() - started:.0f} s", flush=True)
+
+
 @pytest.mark.timeout(7200)
 def test_the_server_killed_during_runs_ends_each_of_them_once(sqlite: Database, tmp_path: Path, scale: str) -> None:
     size, started = SCALES[scale], time.monotonic()
@@ -91,6 +96,7 @@ def test_the_server_killed_during_runs_ends_each_of_them_once(sqlite: Database, 
             time.sleep(random.uniform(0, 1))
             studio.kill()
             studio.start()
+            progress(number + 1, started)
         attempts = load.check()
     assert len(attempts) > 1, "some run was in the middle of a kill"
     report("server on sqlite", size, attempts, started)
@@ -111,6 +117,7 @@ def test_a_worker_killed_during_runs_ends_each_of_them_once(postgresql: Database
             time.sleep(random.uniform(0, 1))
             worker.kill()
             worker.start()
+            progress(number + 1, started)
         attempts = load.check()
         assert studio.process.poll() is None, "the server is the one that was started first"
     assert len(attempts) > 1, "some run was in the middle of a kill"

@@ -69,8 +69,13 @@ class ProcessBackend:
     def reap_owners(self, alive: Collection[str]) -> int:
         """Do so for the runs of owners who are gone; a directory outlives the processes, so it tells its owner too."""
         left = left_runs(self._ownership, alive)
-        left |= {run for root, run in directories() if self._ownership.outlives(owner_of(root), alive)}
-        return self.reap(only=left) if left else 0
+        runs = kill_runs(only=left) if left else set()
+        for root, run in directories():
+            # Not by the run's id alone: a living owner may do that run again, in a directory of its own.
+            if self._ownership.outlives(owner_of(root), alive):
+                runs.add(run)
+                discard(root)
+        return len(runs)
 
     def _open(self, spec: SandboxSpec, root: Path, path: str) -> SupervisedSandbox:
         for name in ("workspace", "home", "plugins"):

@@ -23,7 +23,6 @@ from devstudio_sandbox.host import (
     SUPERVISOR,
     find_node,
     kill_runs,
-    left_runs,
     marks,
     rlimits,
     spawn,
@@ -179,12 +178,13 @@ class BubblewrapBackend:
             raise SandboxUnavailable(f"bwrap is not installed: {INSTALL}")
         path = tool_path(spec.language)
         uid = tenant_uid(spec.tenant_id)
+        own = marks(self._ownership, spec.run_id)
         settings = {
             "workspace": WORKSPACE,
             "ttl_s": spec.ttl_s,
             "rlimits": rlimits(spec.language, spec.limits),
             "egress": egress_place(spec.egress),
-            **marks(self._ownership, spec.run_id),
+            **own,
         } | ({"uid": uid} if os.geteuid() == 0 else {})
         supervisor = [sys.executable, "-I", "-S", "-B", "-c", BOOT, TOOLS, json.dumps(settings)]
         egress = show(spec.egress.parent, Path(EGRESS)) if spec.egress else ()
@@ -195,7 +195,7 @@ class BubblewrapBackend:
         def remove() -> None:
             process.destroy()
             # Started by root, the inside has another uid than bubblewrap by now, which may not signal it when it dies.
-            kill_runs(only=(spec.run_id,))
+            kill_runs(only=(spec.run_id,), of=self._ownership.__eq__)
 
         try:
             return SupervisedSandbox(
@@ -204,7 +204,7 @@ class BubblewrapBackend:
                 isolation="bubblewrap",
                 handle=str(process.pid),
                 workspace=WORKSPACE,
-                env=environment(spec.run_id, path=path, home=TMP, plugins=f"{TOOLS}/plugins"),
+                env=environment(spec.run_id, path=path, home=TMP, plugins=f"{TOOLS}/plugins") | own,
                 limits=spec.limits,
             ).greet()
         except BaseException:
@@ -220,7 +220,7 @@ class BubblewrapBackend:
 
     def reap_owners(self, alive: Collection[str]) -> int:
         """Kill the supervisors of owners who are gone; all else goes with them."""
-        return len(kill_runs(only=left_runs(self._ownership, alive)))
+        return len(kill_runs(of=lambda owner: self._ownership.outlives(owner, alive)))
 
     def _unavailable(self, detail: str) -> BackendStatus:
         return BackendStatus(self.name, False, "bubblewrap", detail, INSTALL)

@@ -1,6 +1,5 @@
 """Tools, processes and pipes of the host, for the backends that use them directly."""
 
-import json
 import os
 import re
 import select
@@ -11,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import UUID
@@ -32,6 +31,8 @@ DIAGNOSIS_BYTES = 4096
 LEAVE_S = 12.0
 """A supervisor that is asked to quit sweeps for up to 10 s."""
 RUN_MARK = re.compile(RUN_VARIABLE.encode() + rb"\W{1,5}([0-9a-f-]{36})")
+OWNER_VARIABLE = "RENUM_DEVSTUDIO_OWNER"
+OWNER_MARK = re.compile(OWNER_VARIABLE.encode() + rb'\W{1,5}([^"\0/]*)/([^"\0]*)')
 
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="devstudio-sandbox-spawn")
 """Starts every child: "die with parent" means the parent *thread*, and a caller's thread may end before its sandbox."""
@@ -175,44 +176,53 @@ def wait(fd: int, event: int, timeout_s: float) -> None:
 
 
 def run_of(pid: str) -> UUID | None:
-    """Tell to which run a process belongs: its command line or its environment says so."""
+    """Tell to which run a process belongs."""
+    found = sandbox_of(pid)
+    return found and found[0]
+
+
+def sandbox_of(pid: str) -> tuple[UUID, Ownership] | None:
+    """Tell to which run a process belongs, and whose it is: its command line or its environment says so."""
     for source in ("cmdline", "environ"):
         try:
-            found = RUN_MARK.search(Path("/proc", pid, source).read_bytes())
+            text = Path("/proc", pid, source).read_bytes()
         except OSError:  # it ended meanwhile, or is somebody else's
             continue
-        if found:
-            return UUID(found[1].decode())
+        if found := RUN_MARK.search(text):
+            return UUID(found[1].decode()), owner_in(text)
     return None
 
 
+def owner_in(text: bytes) -> Ownership:
+    """Find the mark of an owner; nobody that is known when there is none."""
+    found = OWNER_MARK.search(text)
+    return Ownership(*(part.decode(errors="replace") for part in found.groups())) if found else Ownership()
+
+
 def marks(ownership: Ownership, run_id: UUID) -> dict[str, str]:
-    """Give the settings that say on a supervisor's command line whose it is; it has no use for them itself."""
-    return {RUN_VARIABLE: str(run_id), "installation": ownership.installation, "owner": ownership.owner}
+    """Give what says whose a process is: for a supervisor's command line, and for the environment of each command."""
+    return {RUN_VARIABLE: str(run_id), OWNER_VARIABLE: f"{ownership.installation}/{ownership.owner}"}
 
 
-def left_runs(living: Ownership, alive: Collection[str]) -> set[UUID]:
-    """Find the runs that a supervisor serves whose owner is gone."""
-    found = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            arguments = (process / "cmdline").read_bytes().split(b"\0")
-            settings = json.loads(next(text for text in reversed(arguments) if text))
-            owner = Ownership(settings["installation"], settings["owner"])
-        except (OSError, StopIteration, ValueError, LookupError, TypeError):  # ended meanwhile, or none of ours
-            continue
-        if living.outlives(owner, alive):
-            found.add(UUID(settings[RUN_VARIABLE]))
-    return found
+def kill_runs(
+    *,
+    only: Collection[UUID] | None = None,
+    keep: Collection[UUID] = (),
+    of: Callable[[Ownership], bool] = lambda _: True,
+) -> set[UUID]:
+    """Kill the processes of some runs, or of all runs that are not kept; return the runs that had any.
 
-
-def kill_runs(*, only: Collection[UUID] | None = None, keep: Collection[UUID] = ()) -> set[UUID]:
-    """Kill the processes of some runs, or of all runs that are not kept; return the runs that had any."""
+    ``of`` chooses by owner: where a run is done again, its id alone does not tell the living attempt from the dead.
+    """
     killed: set[UUID] = set()
     until = time.monotonic() + LEAVE_S
     while time.monotonic() < until:
-        found = {pid: run for pid in os.listdir("/proc") if pid.isdigit() and (run := run_of(pid))}  # noqa: PTH208 - names are all it needs
-        doomed = {pid: run for pid, run in found.items() if run not in keep and (only is None or run in only)}
+        found = {pid: box for pid in os.listdir("/proc") if pid.isdigit() and (box := sandbox_of(pid))}  # noqa: PTH208 - names are all it needs
+        doomed = {
+            pid: run
+            for pid, (run, owner) in found.items()
+            if run not in keep and (only is None or run in only) and of(owner)
+        }
         if not doomed:
             break
         for pid in doomed:

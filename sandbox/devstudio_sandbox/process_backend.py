@@ -17,7 +17,7 @@ from uuid import UUID
 
 from devstudio_sandbox.base import SupervisedSandbox, environment
 from devstudio_sandbox.errors import SandboxError, SandboxUnavailable
-from devstudio_sandbox.host import PACKAGE, PLUGIN, PLUGIN_NAME, kill_runs, left_runs, marks, rlimits, spawn, tool_path
+from devstudio_sandbox.host import PACKAGE, PLUGIN, PLUGIN_NAME, kill_runs, marks, owner_in, rlimits, spawn, tool_path
 from devstudio_sandbox.identity import Ownership
 from devstudio_sandbox.ports import BackendStatus, Language, SandboxSpec
 from devstudio_sandbox.supervisor import BOOT
@@ -67,11 +67,9 @@ class ProcessBackend:
         return len(runs)
 
     def reap_owners(self, alive: Collection[str]) -> int:
-        """Do so for the runs of owners who are gone; a directory outlives the processes, so it tells its owner too."""
-        left = left_runs(self._ownership, alive)
-        runs = kill_runs(only=left) if left else set()
+        """Do so for what owners left who are gone; a directory outlives the processes, so it tells its owner too."""
+        runs = kill_runs(of=lambda owner: self._ownership.outlives(owner, alive))
         for root, run in directories():
-            # Not by the run's id alone: a living owner may do that run again, in a directory of its own.
             if self._ownership.outlives(owner_of(root), alive):
                 runs.add(run)
                 discard(root)
@@ -80,13 +78,14 @@ class ProcessBackend:
     def _open(self, spec: SandboxSpec, root: Path, path: str) -> SupervisedSandbox:
         for name in ("workspace", "home", "plugins"):
             (root / name).mkdir()
-        (root / OWNER_FILE).write_text(json.dumps(marks(self._ownership, spec.run_id)), "utf-8")
+        own = marks(self._ownership, spec.run_id)
+        (root / OWNER_FILE).write_text(json.dumps(own), "utf-8")
         shutil.copyfile(PLUGIN, root / "plugins" / PLUGIN_NAME)
         settings = {
             "workspace": str(root / "workspace"),
             "ttl_s": spec.ttl_s,
             "rlimits": rlimits(spec.language, spec.limits),
-            **marks(self._ownership, spec.run_id),
+            **own,
         }
         # -B -I -S as everywhere; the package directory only serves to find the supervisor.
         argv = [sys.executable, "-I", "-S", "-B", "-c", BOOT, str(PACKAGE), json.dumps(settings)]
@@ -94,7 +93,7 @@ class ProcessBackend:
 
         def remove() -> None:
             process.destroy()
-            kill_runs(only=(spec.run_id,))
+            kill_runs(only=(spec.run_id,), of=self._ownership.__eq__)
             discard(root)
 
         try:
@@ -104,7 +103,7 @@ class ProcessBackend:
                 isolation="process",
                 handle=str(process.pid),
                 workspace=str(root / "workspace"),
-                env=environment(spec.run_id, path=path, home=str(root / "home"), plugins=str(root / "plugins")),
+                env=environment(spec.run_id, path=path, home=str(root / "home"), plugins=str(root / "plugins")) | own,
                 limits=spec.limits,
             ).greet()
         except BaseException:
@@ -130,7 +129,6 @@ def directories() -> Iterator[tuple[Path, UUID]]:
 def owner_of(root: Path) -> Ownership:
     """Read who made a directory; nobody that is known when it does not say."""
     try:
-        told = json.loads((root / OWNER_FILE).read_text("utf-8"))
-        return Ownership(told["installation"], told["owner"])
-    except (OSError, ValueError, LookupError):
+        return owner_in((root / OWNER_FILE).read_bytes())
+    except OSError:
         return Ownership()

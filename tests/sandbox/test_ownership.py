@@ -64,6 +64,17 @@ def test_only_what_the_dead_of_this_installation_left_is_removed(make: Make) -> 
         assert own.reap_owners(alive=["2"]) == 0
 
 
+def test_a_run_that_a_living_owner_does_again_is_not_taken_for_what_the_dead_left(make: Make) -> None:
+    here, wanted = uuid4().hex, spec()
+    dead, living = make(here, "1"), make(here, "2")
+    left = dead.open(wanted)
+    with living.open(wanted) as again:
+        assert living.reap_owners(alive=[]) == 1
+        assert run(again, "echo", "here")[1].stdout == b"here\n"
+        left.close()  # a first life that was only cut off, and comes back to clean up
+        assert run(again, "echo", "here")[1].stdout == b"here\n"
+
+
 def test_a_backend_that_knows_no_installation_removes_nothing(make: Make) -> None:
     with make("", "1").open(spec()) as sandbox:
         assert make("", "2").reap_owners(alive=[]) == 0

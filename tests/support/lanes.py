@@ -27,6 +27,7 @@ QUIET_S = 60.0
 """How often a lane that runs says how far it is."""
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|warnings?|deselected)")
 _CLOSING = re.compile(r"^.*\d+ (?:passed|failed|error).* in [\d.]+s.*$", re.MULTILINE)
+_BROKEN = re.compile(r"^(?:FAILED|ERROR) tests/.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -92,24 +93,25 @@ def counts(text: str) -> Iterator[tuple[str, int]]:
 
 
 def main() -> int:
-    """Run every lane; print what failed, each lane's closing line, and one for all."""
+    """Run every lane; print what they said, then the names of what failed, and one closing line for all."""
     ARTIFACTS.mkdir(exist_ok=True)
     began = time.monotonic()
     total: Counter[str] = Counter()
-    failed = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         ended = list(pool.map(run, lanes()))
-    for lane, code, text in [*ended, run(Lane("alone", ALONE))]:
+    ended.append(run(Lane("alone", ALONE)))
+    for lane, code, text in ended:
         total.update(dict(counts(text)))
         print(f"\n==== {lane.name} ====\n{text if code else text.splitlines()[-1]}", flush=True)
+    for lane, code, text in ended:
         if code:
-            failed.append(f"{lane.name} (exit {code})")
+            print(
+                f"\n{lane.name} (exit {code}):", *(line[:200] for line in _BROKEN.findall(text)), sep="\n  ", flush=True
+            )
     order = ("failed", "error", "passed", "skipped", "xfailed", "xpassed", "deselected", "warning")
     said = ", ".join(f"{total[what]} {what}" for what in order if total[what])
-    if failed:
-        print(f"failed: {', '.join(failed)}", flush=True)
     print(f"==== {said or 'no tests ran'} in {time.monotonic() - began:.2f}s ====", flush=True)
-    return 1 if failed or not total["passed"] else 0
+    return 1 if any(code for _, code, _ in ended) or not total["passed"] else 0
 
 
 if __name__ == "__main__":

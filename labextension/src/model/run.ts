@@ -1,31 +1,29 @@
 import { asProblem, type DevStudioClient, type ProblemError, type Run } from '@renum/devstudio-api-client';
 
-import { Model } from './base';
 import type { Changes } from './changes';
 import { LogBuffer } from './log';
+import { StartingModel } from './starting';
 import { isFinal } from './steps';
 
 const POLL_MS = 2000;
 
 /** A run: where it stands, its report, and its log as it grows. */
-export class RunModel extends Model {
+export class RunModel extends StartingModel {
   run: Run | null = null;
   error: ProblemError | null = null;
   logError: ProblemError | null = null;
-  actionError: ProblemError | null = null;
   readonly log = new LogBuffer();
   /** Grows with each page of the log. */
   logRevision = 0;
   reconnecting = false;
   canceling = false;
-  starting = false;
 
   constructor(
     readonly id: string,
     private readonly client: DevStudioClient,
-    private readonly changes: Changes
+    changes: Changes
   ) {
-    super();
+    super(changes);
     changes.happened.connect((_, change) => {
       if (change.kind === 'all' || (change.kind === 'run' && change.runId === this.id)) {
         void this.again();
@@ -83,21 +81,8 @@ export class RunModel extends Model {
   }
 
   /** Do the same once more; the new run's id, or null when that was refused. */
-  async rerun(): Promise<string | null> {
-    this.starting = true;
-    this.actionError = null;
-    this.emitChange();
-    try {
-      const run = await this.client.rerun(this.id);
-      this.changes.emit({ kind: 'run', runId: run.id });
-      return run.id;
-    } catch (error) {
-      this.actionError = asProblem(error);
-      return null;
-    } finally {
-      this.starting = false;
-      this.emitChange();
-    }
+  rerun(): Promise<string | null> {
+    return this.begin(() => this.client.rerun(this.id));
   }
 
   /** Get a file of the run, or its log when no name is given; null when that failed. */

@@ -1,28 +1,26 @@
 import { asProblem, type DevStudioClient, type ProblemError, type Run, type RunCreate } from '@renum/devstudio-api-client';
 
-import { Model } from './base';
 import type { Changes } from './changes';
 import { Latest } from './latest';
+import { StartingModel } from './starting';
 import { isFinal } from './steps';
 
 const PAGE = 50;
 const POLL_MS = 5000;
 
 /** The newest runs of a project, or of all projects, as they come and go. */
-export class RunsModel extends Model {
+export class RunsModel extends StartingModel {
   runs: Run[] = [];
   loaded = false;
-  starting = false;
   error: ProblemError | null = null;
-  actionError: ProblemError | null = null;
 
   constructor(
     /** The project; null for all that the person may see. */
     readonly projectId: string | null,
     private readonly client: DevStudioClient,
-    private readonly changes: Changes
+    changes: Changes
   ) {
-    super();
+    super(changes);
     changes.happened.connect((_, change) => {
       if (change.kind === 'run' || change.kind === 'all') {
         void this.refresh();
@@ -69,21 +67,9 @@ export class RunsModel extends Model {
     if (this.starting || (this.projectId === null && typeof what === 'string')) {
       return null;
     }
-    this.starting = true;
-    this.actionError = null;
-    this.emitChange();
-    try {
-      const run =
-        typeof what === 'string' ? await this.client.startRun(what, this.projectId ?? '') : await this.client.runCommand(what);
-      this.changes.emit({ kind: 'run', runId: run.id });
-      return run.id;
-    } catch (error) {
-      this.actionError = asProblem(error);
-      return null;
-    } finally {
-      this.starting = false;
-      this.emitChange();
-    }
+    return this.begin(() =>
+      typeof what === 'string' ? this.client.startRun(what, this.projectId ?? '') : this.client.runCommand(what)
+    );
   }
 
   private get query(): { limit: number; project_id?: string } {

@@ -1,4 +1,3 @@
-import { VDomRenderer } from '@jupyterlab/ui-components';
 import type { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import type { FileComparison } from '@renum/devstudio-api-client';
 import * as React from 'react';
@@ -7,24 +6,24 @@ import { patchIcon } from '../icons';
 import type { PatchModel } from '../model/patch';
 import type { IDevStudio } from '../tokens';
 import { Empty, ErrorBox, Spinner } from './common';
-import { StudioProvider, useStudio } from './context';
+import { useStudio } from './context';
 import { FileDiff, type IDiffHandle } from './diff';
 import { PatchRail } from './patch-rail';
+import { StudioView } from './view';
 
 /** A patch under review in the main area. */
-export class PatchView extends VDomRenderer<PatchModel> {
+export class PatchView extends StudioView<PatchModel> {
   constructor(
-    private readonly studio: IDevStudio,
+    studio: IDevStudio,
     model: PatchModel,
     private readonly languages: IEditorLanguageRegistry
   ) {
-    super(model);
-    this.id = `devstudio-patch-${model.id}`;
-    this.title.icon = patchIcon;
-    this.title.label = studio.trans.__('Patch');
-    this.title.closable = true;
-    this.addClass('devstudio-Patch');
-    this.node.tabIndex = -1;
+    super(studio, model, {
+      id: `devstudio-patch-${model.id}`,
+      icon: patchIcon,
+      label: studio.trans.__('Patch'),
+      className: 'devstudio-Patch'
+    });
     model.stateChanged.connect(() => {
       if (model.patch !== null) {
         this.title.label =
@@ -34,24 +33,14 @@ export class PatchView extends VDomRenderer<PatchModel> {
     }, this);
   }
 
-  override dispose(): void {
-    const { model } = this;
-    super.dispose();
-    model.dispose();
-  }
-
   protected override onActivateRequest(): void {
     if (!this.node.contains(document.activeElement)) {
       (this.node.querySelector<HTMLElement>('.devstudio-PatchBody') ?? this.node).focus();
     }
   }
 
-  protected override render(): React.JSX.Element {
-    return (
-      <StudioProvider value={this.studio}>
-        <PatchBody model={this.model} languages={this.languages} />
-      </StudioProvider>
-    );
+  protected override body(): React.JSX.Element {
+    return <PatchBody model={this.model} languages={this.languages} />;
   }
 }
 

@@ -1,4 +1,3 @@
-import { VDomRenderer } from '@jupyterlab/ui-components';
 import type { Run } from '@renum/devstudio-api-client';
 import * as React from 'react';
 
@@ -7,27 +6,27 @@ import type { RunModel } from '../model/run';
 import { isFinal } from '../model/steps';
 import { CommandIds, type IDevStudio } from '../tokens';
 import { Button, Chip, ErrorBox, Hash, Spinner } from './common';
-import { StudioProvider, useNow, useStudio } from './context';
+import { useNow, useStudio } from './context';
 import { formatElapsed } from './format';
 import { useMissing } from './permission';
 import { Leases } from './leases';
 import { LogPane } from './run-log';
 import { Report } from './run-report';
 import { runStatusName, runTypeName } from './status';
+import { StudioView } from './view';
 
 /** A run: its live log, and its report when it has ended. */
-export class RunView extends VDomRenderer<RunModel> {
+export class RunView extends StudioView<RunModel> {
   constructor(
-    private readonly studio: IDevStudio,
+    studio: IDevStudio,
     model: RunModel
   ) {
-    super(model);
-    this.id = `devstudio-run-${model.id}`;
-    this.title.icon = runIcon;
-    this.title.label = studio.trans.__('Run');
-    this.title.closable = true;
-    this.addClass('devstudio-Run');
-    this.node.tabIndex = -1;
+    super(studio, model, {
+      id: `devstudio-run-${model.id}`,
+      icon: runIcon,
+      label: studio.trans.__('Run'),
+      className: 'devstudio-Run'
+    });
     model.stateChanged.connect(() => {
       if (model.run !== null) {
         this.title.label = studio.trans.__('Run: %1', runStatusName(model.run.status, studio.trans));
@@ -36,22 +35,8 @@ export class RunView extends VDomRenderer<RunModel> {
     }, this);
   }
 
-  override dispose(): void {
-    const { model } = this;
-    super.dispose();
-    model.dispose();
-  }
-
-  protected override onActivateRequest(): void {
-    this.node.focus(); // makes this the current tab
-  }
-
-  protected override render(): React.JSX.Element {
-    return (
-      <StudioProvider value={this.studio}>
-        <RunBody model={this.model} />
-      </StudioProvider>
-    );
+  protected override body(): React.JSX.Element {
+    return <RunBody model={this.model} />;
   }
 }
 

@@ -1,4 +1,3 @@
-import { VDomRenderer } from '@jupyterlab/ui-components';
 import type { Run } from '@renum/devstudio-api-client';
 import * as React from 'react';
 
@@ -7,45 +6,31 @@ import type { RunsModel } from '../model/runs';
 import { isFinal } from '../model/steps';
 import { CommandIds, type IDevStudio } from '../tokens';
 import { Button, Chip, Empty, ErrorBox, Spinner } from './common';
-import { StudioProvider, useNow, useStudio } from './context';
+import { useNow, useStudio } from './context';
 import { formatElapsed } from './format';
 import { useMissing } from './permission';
 import { TONES } from './run';
 import { runStatusName, runTypeName } from './status';
+import { StudioView } from './view';
 
 /** The runs of a project, and what starts one. */
-export class RunsView extends VDomRenderer<RunsModel> {
+export class RunsView extends StudioView<RunsModel> {
   constructor(
-    private readonly studio: IDevStudio,
+    studio: IDevStudio,
     model: RunsModel,
     name: string
   ) {
-    super(model);
-    this.id = `devstudio-runs-${model.projectId ?? 'all'}`;
-    this.title.icon = runIcon;
-    this.title.label = studio.trans.__('Runs: %1', name);
-    this.title.closable = true;
-    this.addClass('devstudio-Run');
+    super(studio, model, {
+      id: `devstudio-runs-${model.projectId ?? 'all'}`,
+      icon: runIcon,
+      label: studio.trans.__('Runs: %1', name),
+      className: 'devstudio-Run'
+    });
     this.addClass('devstudio-Runs');
-    this.node.tabIndex = -1;
   }
 
-  override dispose(): void {
-    const { model } = this;
-    super.dispose();
-    model.dispose();
-  }
-
-  protected override onActivateRequest(): void {
-    this.node.focus(); // makes this the current tab
-  }
-
-  protected override render(): React.JSX.Element {
-    return (
-      <StudioProvider value={this.studio}>
-        <Runs model={this.model} />
-      </StudioProvider>
-    );
+  protected override body(): React.JSX.Element {
+    return <Runs model={this.model} />;
   }
 }
 

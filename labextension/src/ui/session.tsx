@@ -1,5 +1,4 @@
 import type { IEditorFactoryService } from '@jupyterlab/codeeditor';
-import { VDomRenderer } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { sessionIcon } from '../icons';
@@ -7,28 +6,28 @@ import { DOCUMENTS, type SessionModel } from '../model/session';
 import { countDone } from '../model/steps';
 import { CommandIds, type IDevStudio } from '../tokens';
 import { Button, ErrorBox, Spinner } from './common';
-import { StudioProvider, useStudio } from './context';
+import { useStudio } from './context';
 import { documentName, DocumentsPane } from './session-documents';
 import { PlanBox } from './session-plan';
 import { TasksBox } from './session-tasks';
+import { StudioView } from './view';
 
 /** A session in the main area. */
-export class SessionView extends VDomRenderer<SessionModel> {
+export class SessionView extends StudioView<SessionModel> {
   /** The model that the person chose for this session; empty while the server's default stands. */
   aiModel = '';
 
   constructor(
-    private readonly studio: IDevStudio,
+    studio: IDevStudio,
     model: SessionModel,
     private readonly editors: IEditorFactoryService
   ) {
-    super(model);
-    this.id = `devstudio-session-${model.id}`;
-    this.title.icon = sessionIcon;
-    this.title.label = studio.trans.__('Session');
-    this.title.closable = true;
-    this.addClass('devstudio-Session');
-    this.node.tabIndex = -1;
+    super(studio, model, {
+      id: `devstudio-session-${model.id}`,
+      icon: sessionIcon,
+      label: studio.trans.__('Session'),
+      className: 'devstudio-Session'
+    });
     model.stateChanged.connect(() => {
       if (model.session !== null) {
         this.title.label = model.session.title;
@@ -40,42 +39,28 @@ export class SessionView extends VDomRenderer<SessionModel> {
     }, this);
   }
 
-  override dispose(): void {
-    const { model } = this;
-    super.dispose();
-    model.dispose();
-  }
-
   /** Bring a part of the view into sight and focus it, as soon as the session is there. */
   reveal(part: Part): void {
     this.wanted = part;
     this.update();
   }
 
-  protected override onActivateRequest(): void {
-    if (!this.node.contains(document.activeElement)) {
-      this.node.focus(); // makes this the current tab
-    }
-  }
-
-  protected override render(): React.JSX.Element {
+  protected override body(): React.JSX.Element {
     const aiModel = this.aiModel === '' ? (this.studio.model.defaultModel?.id ?? '') : this.aiModel;
     return (
-      <StudioProvider value={this.studio}>
-        <SessionBody
-          model={this.model}
-          editors={this.editors}
-          aiModel={aiModel}
-          onAiModel={id => {
-            this.aiModel = id;
-            this.update();
-          }}
-          wanted={this.wanted}
-          onRevealed={() => {
-            this.wanted = null;
-          }}
-        />
-      </StudioProvider>
+      <SessionBody
+        model={this.model}
+        editors={this.editors}
+        aiModel={aiModel}
+        onAiModel={id => {
+          this.aiModel = id;
+          this.update();
+        }}
+        wanted={this.wanted}
+        onRevealed={() => {
+          this.wanted = null;
+        }}
+      />
     );
   }
 

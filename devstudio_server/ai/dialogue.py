@@ -16,6 +16,7 @@ from devstudio_server.ai.errors import ClientLeft, ModelContractError, ModelRefu
 from devstudio_server.ai.ledger import CallRecord, Ledger
 from devstudio_server.ai.metering import CountedTokens, count, count_unanswered, reply_size, request_size
 from devstudio_server.ai.ports import (
+    AssistantMessage,
     Message,
     ModelAdapter,
     ModelReply,
@@ -40,7 +41,7 @@ class Conversation(Generic[T]):
 
     ``answer`` is the shape of the answer, `WriteDocuments` or `ProposeChanges`. ``check`` judges what only the caller
     can, and raises `ContractViolation` with a message for the model. ``reader`` lets the model read the task's base
-    tree.
+    tree. ``earlier`` are the turns of a conversation that goes on: `Outcome.follow_up` makes them.
     """
 
     operation: Literal["plan", "generation"]
@@ -52,15 +53,23 @@ class Conversation(Generic[T]):
     reader: RepositoryReader | None = None
     task_id: UUID | None = None
     check: Callable[[T], None] | None = None
+    earlier: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[T]):
-    """A valid answer, what it used over all calls, and the model that gave it."""
+    """A valid answer, what it used over all calls, and the model that gave it. ``turns`` are the whole conversation."""
 
     answer: T
     usage: UsageRead
     model: Model
+    turns: tuple[Message, ...] = ()
+
+    def follow_up(self, feedback: str) -> tuple[Message, ...]:
+        """Return the turns with which the conversation goes on after ``feedback`` on the answer."""
+        last = self.turns[-1]
+        calls = last.tool_calls if isinstance(last, AssistantMessage) else ()
+        return (*self.turns, ToolMessage(tuple(ToolResult(call.id, feedback) for call in calls)))
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ class Dialogue(Generic[T]):
         """Prepare the first request."""
         self._conversation = conversation
         self._line = line
-        self._messages: list[Message] = [UserMessage(conversation.prompt)]
+        self._messages: list[Message] = [*(conversation.earlier or (UserMessage(conversation.prompt),))]
         self._terminal = terminal_tool(conversation.answer)
         self._repository = RepositoryTools(conversation.reader, line.bounds) if conversation.reader else None
         self._tools = (*(reading_tools() if self._repository else ()), self._terminal)
@@ -107,7 +116,7 @@ class Dialogue(Generic[T]):
                 self._report(f"The answer could not be used, so the model is told and asked again: {violation}")
                 continue
             if answer is not None:
-                return Outcome(answer, self._line.ledger.usage(), self._line.model)
+                return Outcome(answer, self._line.ledger.usage(), self._line.model, tuple(self._messages))
         cause = f"it made {self._line.max_calls} calls without coming to `{self._terminal.name}`."
         raise ModelContractError(self._line.model.id, cause)
 
@@ -122,6 +131,8 @@ class Dialogue(Generic[T]):
         usable = False
         try:
             answer = self._judge(reply)
+            if answer is not None:
+                self._messages.append(reply.as_message())
             usable = True
         finally:
             size = None if answer is None else reply_size(reply)

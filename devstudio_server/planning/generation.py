@@ -16,7 +16,7 @@ from devstudio_server.kit.errors import Invalid
 from devstudio_server.patches.content import build_content, check_files
 from devstudio_server.patches.schemas import PatchedFile, PatchStatus
 from devstudio_server.patches.service import Origin, PatchService, criterion_warnings
-from devstudio_server.planning.prompts import GENERATION_RULES, generation_prompt
+from devstudio_server.planning.prompts_generation import GENERATION_RULES, generation_prompt
 from devstudio_server.planning.schemas import GenerateRequest, GenerateResult
 from devstudio_server.planning.subjects import language_of, requirements_of
 from devstudio_server.scm import GitRepository

@@ -1,0 +1,72 @@
+"""Packs parts into a budget: what does not fit is cut or left out, and it is said."""
+
+from __future__ import annotations
+
+from devstudio_server.planning.context.parts import (
+    BYTES_PER_TOKEN,
+    Context,
+    Omitted,
+    Part,
+    PartKind,
+    part_tokens,
+    tokens_of,
+)
+
+CUT_LINE = "[… cut here …]"
+_ORDER = {kind: index for index, kind in enumerate(PartKind)}
+_SMALLEST_EXCERPT_TOKENS = 48
+
+
+class Packer:
+    """Takes parts in the order of their importance and gives them back in the order of the prompt."""
+
+    def __init__(self, budget_tokens: int) -> None:
+        """Fill at most ``budget_tokens``."""
+        self.budget = budget_tokens
+        self.left = budget_tokens
+        self._parts: list[Part] = []
+        self._omitted: list[Omitted] = []
+
+    def add_required(self, kind: PartKind, name: str, text: str, why: str) -> None:
+        """Take a part that must be in: it may use up to half of the whole budget, and is cut there."""
+        self._take(kind, name, text, why, min(self.left, self.budget // 2))
+
+    def add(self, kind: PartKind, name: str, text: str, why: str, most: int | None = None) -> bool:
+        """Take a part, cut to ``most`` tokens and to what is left; say when nothing of it fits."""
+        if not text.strip():
+            return False
+        room = self.left if most is None else min(self.left, most)
+        if room < part_tokens(name, "") + _SMALLEST_EXCERPT_TOKENS and part_tokens(name, text) > room:
+            self.omit(kind, name, f"{tokens_of(text)} tokens did not fit into the {self.left} that were left")
+            return False
+        self._take(kind, name, text, why, room)
+        return True
+
+    def omit(self, kind: PartKind, name: str, why: str, count: int = 1) -> None:
+        """Say what is left out."""
+        self._omitted.append(Omitted(name, kind, why, count))
+
+    def context(self) -> Context:
+        """Return what was taken."""
+        parts = sorted(self._parts, key=lambda part: _ORDER[part.kind])
+        return Context(tuple(parts), tuple(self._omitted), self.budget - self.left)
+
+    def _take(self, kind: PartKind, name: str, text: str, why: str, room: int) -> None:
+        whole = part_tokens(name, text)
+        cut = None
+        if whole > room:
+            text = cut_to(text, room - part_tokens(name, ""))
+            cut = f"{room} of {whole} tokens: the budget has no more room for it"
+        tokens = part_tokens(name, text)
+        self.left -= tokens
+        self._parts.append(Part(name, kind, text, tokens, why, cut))
+
+
+def cut_to(text: str, tokens: int) -> str:
+    """Return the beginning of ``text``, at the end of a line where there is one, so that it has ``tokens`` at most."""
+    room = max(0, tokens * BYTES_PER_TOKEN - len(CUT_LINE.encode()) - 1)
+    # One character has a byte at least: no more than `room` characters need to be encoded, however long the text is.
+    head = text[:room].encode("utf-8", "replace")[:room].decode("utf-8", "ignore")
+    line = head.rfind("\n")
+    head = head[:line] if line > len(head) // 2 else head
+    return f"{head}\n{CUT_LINE}"

@@ -65,7 +65,7 @@ def test_a_task_without_a_folder_has_no_answer(world: World, answers: Path) -> N
 
 
 def test_as_a_program(world: World, answers: Path) -> None:
-    tests = Path(support.model_server.__file__).parents[1]
+    tests = Path(support.model_server.__file__).parents[2]
     command = [sys.executable, "-m", "support.model_server", "--answers", str(answers)]
     with subprocess.Popen(command, cwd=tests, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None

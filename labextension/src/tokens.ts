@@ -15,6 +15,8 @@ export interface IDevStudio {
   readonly model: StudioModel;
   readonly commands: CommandRegistry;
   readonly trans: TranslationBundle;
+  /** The language that numbers and dates are written in; undefined for the browser's own. */
+  readonly locale: string | undefined;
 }
 
 export const IDevStudio = new Token<IDevStudio>(

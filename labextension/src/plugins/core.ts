@@ -6,6 +6,7 @@ import { Access } from '../model/access';
 import { Changes } from '../model/changes';
 import { StudioModel } from '../model/studio';
 import { IDevStudio } from '../tokens';
+import { localeOf } from '../ui/format';
 
 /** Connects JupyterLab to the DevStudio API. */
 export const core: JupyterFrontEndPlugin<IDevStudio> = {
@@ -33,7 +34,8 @@ export const core: JupyterFrontEndPlugin<IDevStudio> = {
       changes,
       model: new StudioModel(client, changes),
       commands: app.commands,
-      trans: (translator ?? nullTranslator).load('devstudio')
+      trans: (translator ?? nullTranslator).load('devstudio'),
+      locale: translator === null ? undefined : localeOf(translator.languageCode)
     };
   }
 };

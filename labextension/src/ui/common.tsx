@@ -234,17 +234,17 @@ export function ModelSelect(props: {
 
 /** What a call used and cost. */
 export function UsageLine(props: { usage: Usage; testid?: string }): React.JSX.Element {
-  const { trans } = useStudio();
+  const { trans, locale } = useStudio();
   const { usage } = props;
   const text =
     usage.provider === 'offline'
-      ? trans.__('Made from offline templates: no AI, no tokens, %1', formatCost(0))
+      ? trans.__('Made from offline templates: no AI, no tokens, %1', formatCost(0, locale))
       : trans.__(
           '%1 · %2 tokens in, %3 out · %4',
           usage.model,
-          usage.tokens_input.toLocaleString(),
-          usage.tokens_output.toLocaleString(),
-          formatCost(usage.cost_estimated)
+          usage.tokens_input.toLocaleString(locale),
+          usage.tokens_output.toLocaleString(locale),
+          formatCost(usage.cost_estimated, locale)
         );
   return (
     <p className="devstudio-Faint" data-testid={props.testid}>

@@ -6,10 +6,17 @@ export function formatElapsed(ms: number): string {
     : `${String(Math.floor(seconds / 60))}:${String(seconds % 60).padStart(2, '0')}`;
 }
 
-/** US dollars; small amounts keep the digits that tell them from nothing. */
-export function formatCost(dollars: number): string {
-  const digits = dollars === 0 || dollars >= 0.01 ? 2 : 5;
-  return `US$\u00a0${dollars.toFixed(digits)}`;
+/** US dollars as the language writes numbers; small amounts keep the digits that tell them from nothing. */
+export function formatCost(dollars: number, locale?: string): string {
+  const digits = dollars === 0 || Math.abs(dollars) >= 0.01 ? 2 : 5;
+  const number = dollars.toLocaleString(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return `US$\u00a0${number}`;
+}
+
+/** The tag of JupyterLab's language, as the browser's formatters take it; undefined for the browser's own language. */
+export function localeOf(languageCode: string): string | undefined {
+  const tag = languageCode.replace('_', '-');
+  return tag === '' || tag === 'default' || Intl.NumberFormat.supportedLocalesOf([tag]).length === 0 ? undefined : tag;
 }
 
 /** The start of a commit or digest, long enough to recognise it. */

@@ -12,7 +12,7 @@ import { StudioProvider, useStudio } from './context';
 import { IdentityStrip } from './identity';
 import { useAccess, useMissing } from './permission';
 import { ActiveRuns } from './runs';
-import { documentName } from './session-documents';
+import { documentName } from './status';
 
 /** The left panel: the server's state, projects and their sessions. */
 export class StudioPanel extends VDomRenderer<StudioModel> {

@@ -1,6 +1,5 @@
 import type { IEditorFactoryService } from '@jupyterlab/codeeditor';
 import type { DocumentType } from '@renum/devstudio-api-client';
-import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { DOCUMENTS, type SessionModel } from '../model/session';
@@ -8,15 +7,7 @@ import { Button, ErrorBox } from './common';
 import { useStudio } from './context';
 import { DocumentEditor } from './editor';
 import { useMissing } from './permission';
-
-export function documentName(kind: DocumentType, trans: TranslationBundle): string {
-  const names = {
-    requirements: trans.__('Requirements'),
-    design: trans.__('Design'),
-    tasks: trans.__('Tasks')
-  };
-  return names[kind];
-}
+import { documentName } from './status';
 
 /** The three documents as tabs, with the editor of the one that is shown. */
 export function DocumentsPane(props: { model: SessionModel; editors: IEditorFactoryService }): React.JSX.Element {

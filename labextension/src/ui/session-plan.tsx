@@ -6,7 +6,7 @@ import { Button, ErrorBox, ModelSelect, UsageLine } from './common';
 import { useStudio } from './context';
 import { useKeptFocus } from './focus';
 import { useMissing } from './permission';
-import { ProgressLine } from './progress';
+import { Leftover, ProgressLine } from './progress';
 
 /** Ask a model to write documents: which, with what prompt, by which model. */
 export function PlanBox({ model, aiModel, onAiModel }: IPlanProps): React.JSX.Element {
@@ -72,6 +72,7 @@ export function PlanBox({ model, aiModel, onAiModel }: IPlanProps): React.JSX.El
           <span className="devstudio-Faint">{missing ?? trans.__('Ctrl+Enter')}</span>
         </div>
       )}
+      <Leftover operation={planning} />
       {planning.error !== null && <ErrorBox error={planning.error} onRetry={plan} />}
       {usage !== null && !planning.running && <UsageLine usage={usage} testid="plan-usage" />}
     </section>

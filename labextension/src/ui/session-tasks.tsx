@@ -10,7 +10,7 @@ import { Button, Chip, Empty, ErrorBox, Hash, UsageLine } from './common';
 import { useStudio } from './context';
 import { useKeptFocus } from './focus';
 import { useAccess, useMissing } from './permission';
-import { ProgressLine } from './progress';
+import { Leftover, ProgressLine } from './progress';
 import { taskStatusName } from './status';
 
 /** The tasks in the document's order, each with what proves it and the button of its next step. */
@@ -96,6 +96,7 @@ function TaskItem({ model, task }: { model: SessionModel; task: Task }): React.J
       ) : (
         <TaskActions model={model} task={task} />
       )}
+      <Leftover operation={generation} />
       {generation.error !== null && <ErrorBox error={generation.error} />}
       {usage !== null && !generation.running && <UsageLine usage={usage} testid="task-usage" />}
     </li>

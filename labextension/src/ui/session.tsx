@@ -7,9 +7,10 @@ import { countDone } from '../model/steps';
 import { CommandIds, type IDevStudio } from '../tokens';
 import { Button, ErrorBox, Spinner } from './common';
 import { useStudio } from './context';
-import { documentName, DocumentsPane } from './session-documents';
+import { DocumentsPane } from './session-documents';
 import { PlanBox } from './session-plan';
 import { TasksBox } from './session-tasks';
+import { documentName } from './status';
 import { StudioView } from './view';
 
 /** A session in the main area. */

@@ -1,5 +1,14 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Lease, PatchStatus, Run, RunStatus, TaskStatus } from '@renum/devstudio-api-client';
+import type { DocumentType, Lease, PatchStatus, Run, RunStatus, TaskStatus } from '@renum/devstudio-api-client';
+
+export function documentName(kind: DocumentType, trans: TranslationBundle): string {
+  const names = {
+    requirements: trans.__('Requirements'),
+    design: trans.__('Design'),
+    tasks: trans.__('Tasks')
+  };
+  return names[kind];
+}
 
 export function taskStatusName(status: TaskStatus, trans: TranslationBundle): string {
   const names = {

@@ -67,6 +67,9 @@ export interface Progress {
   tokens_input?: number;
   tokens_output?: number;
   cost_estimated?: number;
+  /** A piece of what the model writes, in the phase `delta`: its words, or what it fills into a tool. */
+  text?: string;
+  kind?: 'text' | 'tool';
 }
 
 /** What the stream of events sends: where it begins, a change, or that changes were lost and all has to be read anew. */

@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from threading import Timer
+from typing import BinaryIO, cast
 
 from devstudio_server.kit.errors import AppError
 from devstudio_server.scm.errors import (
@@ -62,6 +64,16 @@ class NumStat:
     additions: int
     deletions: int
     binary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """A file, link or submodule of a tree, without its content. ``size`` is in bytes, 0 for a submodule."""
+
+    path: str
+    mode: str
+    blob: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -154,6 +166,29 @@ class GitRepository:
         stream = io.BytesIO(self._run("cat-file", "--batch", stdin=wanted).stdout)
         return [TreeFile(path, mode == "100755", _next_blob(stream)) for mode, _blob, path in files]
 
+    def listing(self, tree: str) -> list[TreeEntry]:
+        """Return every entry below ``tree``, sorted by path as git sorts; no content is read."""
+        rows = self._run("ls-tree", "-r", "-l", "-z", "--full-tree", tree).stdout.decode("utf-8", "surrogateescape")
+        return [_listed(row) for row in rows.split("\0") if row]
+
+    def blobs(self, blobs: Iterable[str]) -> Iterator[bytes | None]:
+        """Yield the bytes of each blob in turn, from one process; None for what is no blob of this repository."""
+        ids = list(blobs)
+        with tempfile.TemporaryFile() as wanted:
+            wanted.write("".join(f"{blob}\n" for blob in ids).encode())
+            wanted.seek(0)
+            command = ["git", f"--git-dir={self.path}", *_OPTIONS, "cat-file", "--batch", "--buffer"]
+            with subprocess.Popen(
+                command, stdin=wanted, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment(), cwd="/"
+            ) as process:
+                killer = Timer(TIMEOUT_S, process.kill)
+                killer.start()
+                try:
+                    yield from _batch(cast("BinaryIO", process.stdout), len(ids))
+                finally:
+                    killer.cancel()
+                    process.kill()  # who asked may have stopped asking
+
     def change(self, tree: str, files: Mapping[str, bytes | None]) -> str:
         """Return the tree that ``tree`` becomes when ``files`` are written, and those that are None removed."""
         modes = self._modes(tree)
@@ -245,7 +280,7 @@ class GitRepository:
         check: bool = True,
         bare: bool = True,
     ) -> subprocess.CompletedProcess[bytes]:
-        environment = {**_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)}
+        environment = _environment()
         if index is not None:
             environment["GIT_INDEX_FILE"] = str(index)
         if author is not None:
@@ -268,6 +303,30 @@ class GitRepository:
         if isinstance(error, GitFailed) and self.path.exists() and shutil.disk_usage(self.path).free < _FULL_BYTES:
             return disk_full()
         return error
+
+
+def _environment() -> dict[str, str]:
+    return {**_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)}
+
+
+def _listed(row: str) -> TreeEntry:
+    entry, path = row.split("\t", 1)
+    mode, _kind, blob, size = entry.split()
+    return TreeEntry(path, mode, blob, 0 if size == "-" else int(size))
+
+
+def _batch(stream: BinaryIO, count: int) -> Iterator[bytes | None]:
+    """Read ``count`` objects as ``cat-file --batch`` writes them; raises `GitFailed` when it ends before."""
+    for _ in range(count):
+        header = stream.readline().split()
+        if header[1:] == [b"missing"]:
+            yield None
+            continue
+        size = int(header[2]) if header else 0
+        content = stream.read(size + 1)
+        if len(content) != size + 1:
+            raise GitFailed("git cat-file ended before it had told every file.")
+        yield content[:-1] if header[1] == b"blob" else None
 
 
 def _numstat(row: str) -> NumStat:

@@ -367,3 +367,40 @@ def test_what_is_kept_survives_a_collection(repository: GitRepository) -> None:
 def test_storage_is_made_of_ids(tmp_path: Path) -> None:
     tenant, project = new_id(), new_id()
     assert GitStorage(tmp_path).repository(tenant, project).path == tmp_path / str(tenant) / f"{project}.git"
+
+
+def test_listing_and_blobs_tell_every_entry_and_its_bytes(repository: GitRepository) -> None:
+    files = {"a b/ç.bin": b"\0\xff\n", "empty": b"", "z.py": b"x = 1\n" * 50_000}
+    tree = tree_of(repository, files)
+    listed = repository.listing(tree)
+    assert [(entry.path, entry.mode, entry.size) for entry in listed] == [
+        (path, "100644", len(content)) for path, content in sorted(files.items())
+    ]
+    wanted = [entry.blob for entry in listed]
+    assert list(repository.blobs([*wanted, ZERO, tree, wanted[0]])) == [
+        *(files[entry.path] for entry in listed),
+        None,
+        None,
+        files["a b/ç.bin"],
+    ]
+    assert list(repository.blobs([])) == []
+
+
+def test_who_stops_reading_blobs_leaves_no_process(repository: GitRepository) -> None:
+    tree = tree_of(repository, {"big": b"x" * 10_000_000})
+    blob = repository.listing(tree)[0].blob
+    reading = repository.blobs([blob] * 50)
+    assert next(reading) == b"x" * 10_000_000
+    reading.close()  # waits for git, which was told to end
+    assert list(repository.blobs([blob])) == [b"x" * 10_000_000]
+
+
+def test_submodules_and_links_are_listed_as_what_they_are(repository: GitRepository) -> None:
+    blob = repository.listing(tree_of(repository, {"a": b"1"}))[0].blob
+    head = repository.head("main")
+    rows = f"120000 blob {blob}\tlink\n160000 commit {head}\tsub\n".encode()
+    mixed = repository._text("mktree", "--missing", stdin=rows)
+    assert [(entry.path, entry.mode, entry.size) for entry in repository.listing(mixed)] == [
+        ("link", "120000", 1),
+        ("sub", "160000", 0),
+    ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from secrets import token_hex
+from hashlib import sha256
+from itertools import count
 
 from devstudio_server.ai.subjects import PlanSubject
 
@@ -60,8 +61,13 @@ def documents_blocks(documents: Mapping[str, str]) -> list[str]:
 
 
 def data_block(name: str, text: str) -> list[str]:
-    """Delimit ``text`` by a tag that it cannot close, because it cannot know it."""
+    """Delimit ``text`` by a tag that it cannot close, because it does not contain it.
+
+    The same text gets the same tag: a prompt that is sent again is the same to the byte, for the provider's cache and
+    for recorded exchanges.
+    """
     if not text.strip():
         return []
-    tag = token_hex(4)
+    tags = (sha256(f"{attempt} {name} {text}".encode("utf-8", "replace")).hexdigest()[:8] for attempt in count())
+    tag = next(tag for tag in tags if tag not in text)
     return [f'<data id="{tag}" name="{name}">\n{text}\n</data id="{tag}">']

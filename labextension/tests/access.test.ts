@@ -41,7 +41,8 @@ test('the permissions are those that the operations ask for', () => {
     startRun: 'run_command',
     requestLease: 'request_egress_lease',
     approveLease: 'approve_egress_lease',
-    openRun: 'get_run'
+    openRun: 'get_run',
+    setAgentSettings: 'put_agent_settings'
   };
   expect(Object.fromEntries(Object.entries(operations).map(([deed, id]) => [deed, asked.get(id)]))).toEqual(PERMISSIONS);
 });

@@ -35,7 +35,7 @@ test("Jupyter's own errors and a dead network are problems too", async () => {
     .on('GET health', () => json({ message: 'Forbidden', reason: null }, 403))
     .on('GET ai/models', () => Promise.reject(new TypeError('Failed to fetch')));
   expect((await failure(server.client.health())).detail).toBe('Forbidden');
-  const dead = await failure(server.client.models());
+  const dead = await failure(server.client.ai.models());
   expect([dead.status, dead.transient]).toEqual([0, true]);
 });
 

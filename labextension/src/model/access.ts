@@ -16,7 +16,8 @@ export const PERMISSIONS = {
   startRun: 'exec:run',
   requestLease: 'exec:run',
   approveLease: 'egress:approve',
-  openRun: 'exec:view_logs'
+  openRun: 'exec:view_logs',
+  setAgentSettings: 'spec:update'
 } as const;
 
 export type Deed = keyof typeof PERMISSIONS;

@@ -76,7 +76,7 @@ export class StudioModel extends Model {
     try {
       const [health, models, page] = await Promise.all([
         this.client.health(),
-        this.client.models(),
+        this.client.ai.models(),
         this.client.listProjects({ limit: PAGE })
       ]);
       Object.assign(this, { health, models, projects: page.items, error: null, loaded: true });

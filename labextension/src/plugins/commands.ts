@@ -14,6 +14,7 @@ import { PatchView } from '../ui/patch';
 import { missingReason } from '../ui/permission';
 import { SessionView } from '../ui/session';
 import { Views } from '../views';
+import { aiCommands } from './ai-commands';
 import { Arguments } from './arguments';
 import { runCommands } from './run-commands';
 
@@ -41,7 +42,8 @@ export const commands: JupyterFrontEndPlugin<void> = {
       ...creationCommands(studio),
       ...sessionCommands(app, studio, views, found),
       ...patchCommands(studio, views, found),
-      ...runCommands(app, studio, views, found)
+      ...runCommands(app, studio, views, found),
+      ...aiCommands(studio, found)
     };
     for (const [id, options] of Object.entries(all)) {
       app.commands.addCommand(id, permitted(studio, DEEDS[id] ?? null, options));
@@ -79,6 +81,7 @@ const DEEDS: Readonly<Record<string, Deed>> = {
   [CommandIds.plan]: 'plan',
   [CommandIds.saveDocument]: 'updateSession',
   [CommandIds.generateCode]: 'generateCode',
+  [CommandIds.aiSettings]: 'setAgentSettings',
   [CommandIds.approvePatch]: 'approvePatch',
   [CommandIds.applyPatch]: 'applyPatch',
   [CommandIds.openRunLogs]: 'openRun',

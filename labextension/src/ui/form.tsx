@@ -11,15 +11,18 @@ import { StudioProvider, useStudio } from './context';
 export interface IField {
   name: string;
   label: string;
-  kind: 'text' | 'textarea' | 'select';
+  /** `check` is ticked or empty (`true` or nothing); `checks` are the values of those that are ticked, one a line. */
+  kind: 'text' | 'textarea' | 'select' | 'number' | 'check' | 'checks';
   value?: string;
   options?: readonly { value: string; label: string }[];
   required?: boolean;
   maxLength?: number;
+  /** The step of a number; any when absent. */
+  step?: number;
   hint?: string;
 }
 
-type Values = Record<string, string>;
+export type Values = Record<string, string>;
 
 interface IFormOptions<T> {
   title: string;
@@ -50,7 +53,7 @@ function FormDialog<T>(props: IFormOptions<T> & { onClose: (result: T | null) =>
   const { trans } = useStudio();
   const dialog = React.useRef<HTMLDialogElement>(null);
   const [values, setValues] = React.useState<Values>(() =>
-    Object.fromEntries(props.fields.map(field => [field.name, field.value ?? field.options?.[0]?.value ?? '']))
+    Object.fromEntries(props.fields.map(field => [field.name, field.value ?? firstOf(field)]))
   );
   const [busy, setBusy] = React.useState(false);
   const [missing, setMissing] = React.useState<ReadonlySet<string>>(new Set());
@@ -169,10 +172,14 @@ function Field({ field, value, error, onChange }: IFieldProps): React.JSX.Elemen
       onChange(event.target.value);
     }
   };
+  if (field.kind === 'check' || field.kind === 'checks') {
+    return <Checks field={field} value={value} error={error} onChange={onChange} />;
+  }
   return (
     <label className="devstudio-Field">
       <span>{field.label}</span>
       {field.kind === 'text' && <input type="text" autoComplete="off" maxLength={field.maxLength} {...shared} />}
+      {field.kind === 'number' && <input type="number" autoComplete="off" min={0} step={field.step ?? 'any'} {...shared} />}
       {field.kind === 'textarea' && <textarea rows={3} maxLength={field.maxLength} {...shared} />}
       {field.kind === 'select' && (
         <select {...shared}>
@@ -190,5 +197,47 @@ function Field({ field, value, error, onChange }: IFieldProps): React.JSX.Elemen
         </small>
       )}
     </label>
+  );
+}
+
+/** What a field starts with when nothing is said: a choice of one has to be something. */
+function firstOf(field: IField): string {
+  return field.kind === 'select' ? (field.options?.[0]?.value ?? '') : '';
+}
+
+/** One box to tick, or several of which any may be ticked. */
+function Checks({ field, value, error, onChange }: IFieldProps): React.JSX.Element {
+  const errorId = React.useId();
+  const hintId = React.useId();
+  const options = field.options ?? [{ value: 'true', label: field.label }];
+  const chosen = value.split('\n').filter(each => each !== '');
+  const boxes = options.map(option => (
+    <label key={option.value} className="devstudio-Check">
+      <input
+        type="checkbox"
+        data-testid={field.kind === 'check' ? `field-${field.name}` : `field-${field.name}-${option.value}`}
+        name={field.name}
+        checked={chosen.includes(option.value)}
+        aria-invalid={error !== null}
+        aria-describedby={[error === null ? '' : errorId, field.hint === undefined ? '' : hintId].join(' ').trim() || undefined}
+        onChange={event => {
+          const others = chosen.filter(each => each !== option.value);
+          onChange((event.target.checked ? [...others, option.value] : others).join('\n'));
+        }}
+      />
+      <span>{option.label}</span>
+    </label>
+  ));
+  return (
+    <fieldset className="devstudio-Field" aria-label={field.label}>
+      {field.kind === 'checks' && <span aria-hidden="true">{field.label}</span>}
+      <div className="devstudio-Checks">{boxes}</div>
+      {field.hint !== undefined && <small id={hintId}>{field.hint}</small>}
+      {error !== null && (
+        <small id={errorId} className="devstudio-FieldError" role="alert" data-testid={`field-error-${field.name}`}>
+          {error}
+        </small>
+      )}
+    </fieldset>
   );
 }

@@ -7,6 +7,7 @@ import { countDone } from '../model/steps';
 import { CommandIds, type IDevStudio } from '../tokens';
 import { Button, ErrorBox, Spinner } from './common';
 import { useStudio } from './context';
+import { useMissing } from './permission';
 import { DocumentsPane } from './session-documents';
 import { PlanBox } from './session-plan';
 import { TasksBox } from './session-tasks';
@@ -118,6 +119,7 @@ function SessionBody({ model, editors, aiModel, onAiModel, wanted, onRevealed }:
 
 function SessionHeader({ model }: { model: SessionModel }): React.JSX.Element | null {
   const { trans, commands } = useStudio();
+  const missing = useMissing();
   const { session, project } = model;
   if (session === null) {
     return null;
@@ -153,6 +155,12 @@ function SessionHeader({ model }: { model: SessionModel }): React.JSX.Element | 
           testid="open-notebook"
           title={session.notebook_path}
           onClick={() => void commands.execute(CommandIds.openNotebook, { sessionId: model.id })}
+        />
+        <Button
+          label={trans.__('AI settings…')}
+          testid="ai-settings"
+          blocked={missing('setAgentSettings')}
+          onClick={() => void commands.execute(CommandIds.aiSettings, { projectId: session.project_id })}
         />
         <Button label={trans.__('Refresh')} testid="session-refresh" onClick={() => void model.refresh()} />
       </div>

@@ -1,8 +1,11 @@
 import createFetchClient, { type Client } from 'openapi-fetch';
 
 import type { paths } from '../src/schema';
+import { AiClient } from './ai';
+import { bodyOf, take } from './answers';
 import { readEvents } from './events';
-import { asProblem, problemFrom, problemOf, retryAfterOf } from './problem';
+import { asProblem, problemFrom, problemOf } from './problem';
+import { resumed, type IFollow } from './resumed';
 import type { ITransport } from './transport';
 import type {
   ApplyResult,
@@ -14,7 +17,6 @@ import type {
   LeaseQuery,
   LogPage,
   Me,
-  Model,
   Page,
   Patch,
   PatchPreview,
@@ -44,22 +46,6 @@ export interface ILongCall {
   signal?: AbortSignal;
 }
 
-/** How to follow something that goes on while we listen. */
-export interface IFollow {
-  /** From where on: the offset in a log, the number of the last event that is known. */
-  offset?: number;
-  signal?: AbortSignal;
-  /** Told when the stream dropped (true) and when it is back (false). */
-  onReconnecting?: (reconnecting: boolean) => void;
-  /** Waits before the next attempt; a test replaces it. */
-  wait?: (ms: number) => Promise<void>;
-}
-
-type Answer<T> = Promise<{ data?: T; error?: unknown; response: Response }>;
-
-const FIRST_BACKOFF_MS = 500;
-const MAX_BACKOFF_MS = 10_000;
-
 /** The DevStudio API, one method a call. Every failure is a `ProblemError`. */
 export class DevStudioClient {
   constructor(private readonly transport: ITransport) {
@@ -67,7 +53,11 @@ export class DevStudioClient {
       baseUrl: transport.baseUrl.replace(/\/$/, ''),
       fetch: request => transport.fetch(request)
     });
+    this.ai = new AiClient(this.http);
   }
+
+  /** The models, how they are used, and what that costs. */
+  readonly ai: AiClient;
 
   health(): Promise<Health> {
     return take(this.http.GET('/api/v1/health'));
@@ -80,10 +70,6 @@ export class DevStudioClient {
   /** End this browser's sign-in. */
   async signOut(): Promise<void> {
     await take(this.http.POST('/api/v1/auth/sign-out'));
-  }
-
-  async models(): Promise<Model[]> {
-    return (await take(this.http.GET('/api/v1/ai/models'))).items;
   }
 
   listProjects(query: ProjectQuery = {}): Promise<Page<Project>> {
@@ -330,71 +316,3 @@ export class DevStudioClient {
   }
 }
 
-/** Wait for an answer and return its JSON, if any (a string would be an event stream), or throw what the server said. */
-async function take<T>(answer: Answer<T>): Promise<Exclude<T, string>> {
-  try {
-    const { data, error, response } = await answer;
-    if (data !== undefined || response.status === 204) {
-      return data as Exclude<T, string>;
-    }
-    if (typeof error === 'object' && error !== null) {
-      const data = 'title' in error ? error : { ...error, detail: messageOf(error) };
-      throw problemFrom(data, response.status, retryAfterOf(response));
-    }
-    const title = response.statusText || `HTTP ${String(response.status)}`;
-    throw problemFrom({ title, detail: typeof error === 'string' ? '' : title }, response.status);
-  } catch (error) {
-    throw asProblem(error);
-  }
-}
-
-/** The message of Jupyter's own errors, `{message, reason}`. */
-function messageOf(error: object): string {
-  return 'message' in error && typeof error.message === 'string' ? error.message : '';
-}
-
-function bodyOf(response: Response): ReadableStream<Uint8Array> {
-  if (response.body === null) {
-    throw problemFrom({ title: 'The answer has no body', detail: response.url }, response.status);
-  }
-  return response.body;
-}
-
-/** Yield what `open` yields, and open it again, after a while, whenever it ends or drops; only a refusal is thrown. */
-async function* resumed<T>(open: () => AsyncGenerator<T>, follow: IFollow): AsyncGenerator<T> {
-  const wait = follow.wait ?? (ms => delay(ms, follow.signal));
-  let backoff = FIRST_BACKOFF_MS;
-  const stopped = (): boolean => follow.signal?.aborted ?? false;
-  while (!stopped()) {
-    let pause = 0;
-    try {
-      for await (const piece of open()) {
-        backoff = FIRST_BACKOFF_MS;
-        follow.onReconnecting?.(false);
-        yield piece;
-      }
-    } catch (error) {
-      if (stopped()) {
-        return;
-      }
-      const problem = asProblem(error);
-      if (!problem.transient) {
-        throw problem;
-      }
-      pause = (problem.retryAfter ?? 0) * 1000;
-    }
-    follow.onReconnecting?.(true);
-    await wait(Math.max(backoff, pause));
-    backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
-  }
-}
-
-function delay(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    const timer = setTimeout(resolve, ms);
-    signal?.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
-}

@@ -1,4 +1,6 @@
-export { DevStudioClient, type IFollow, type ILongCall } from './client';
+export { AiClient } from './ai';
+export { DevStudioClient, type ILongCall } from './client';
+export { type IFollow } from './resumed';
 export { readEvents, type ServerEvent } from './events';
 export { ProblemError, asProblem, problemFrom, problemOf } from './problem';
 export { jupyterTransport, type ITransport } from './transport';

@@ -3,6 +3,8 @@ import type { components, operations } from '../src/schema'; // `../src` is righ
 
 type Schemas = components['schemas'];
 
+export type AgentSettings = Schemas['AgentSettingsRead'];
+export type AgentSettingsWrite = Schemas['AgentSettingsWrite'];
 export type Approval = Schemas['ApprovalRead'];
 export type Artifact = Schemas['ArtifactRead'];
 export type Coverage = Schemas['Coverage'];

@@ -1,0 +1,26 @@
+import type { Client } from 'openapi-fetch';
+
+import type { paths } from '../src/schema';
+import { take } from './answers';
+import type { AgentSettings, AgentSettingsWrite, Model } from './types';
+
+/** The part of the API about models: which there are, how they are used, and what that costs. */
+export class AiClient {
+  constructor(private readonly http: Client<paths>) {}
+
+  async models(): Promise<Model[]> {
+    return (await take(this.http.GET('/api/v1/ai/models'))).items;
+  }
+
+  agentSettings(project_id: string): Promise<AgentSettings> {
+    return take(this.http.GET('/api/v1/projects/{project_id}/agent-settings', { params: { path: { project_id } } }));
+  }
+
+  /** Set all agent settings of a project; a `version` that is no longer the current one is refused with 412. */
+  setAgentSettings(project_id: string, version: number, body: AgentSettingsWrite): Promise<AgentSettings> {
+    const header = { 'If-Match': `"${String(version)}"` };
+    return take(
+      this.http.PUT('/api/v1/projects/{project_id}/agent-settings', { params: { path: { project_id }, header }, body })
+    );
+  }
+}

@@ -12,6 +12,7 @@ from devstudio_server.specs.schemas import (
     DocumentVersionQuery,
     DocumentVersionRead,
     DocumentVersionSummary,
+    LintRead,
     SpecSessionCreate,
     SpecSessionQuery,
     SpecSessionRead,
@@ -88,6 +89,14 @@ def delete_spec_session(call: Call, session_id: UUID) -> None:
 def list_tasks(call: Call, session_id: UUID) -> TaskList:
     """Return the tasks in the document's order, each with its derived status and evidence."""
     return _service(call).tasks(session_id)
+
+
+@operations.operation(
+    "GET", "spec-sessions/{session_id}/lint", permission=Permission.SPEC_READ, summary="Lint a session's documents"
+)
+def lint_spec_session(call: Call, session_id: UUID) -> LintRead:
+    """Return what is missing, vague, contradictory or untestable in the documents, and how they cover each other."""
+    return _service(call).lint(session_id)
 
 
 @operations.operation("GET", "tasks/{task_id}", permission=Permission.SPEC_READ, summary="Get a task")

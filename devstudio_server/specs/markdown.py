@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from devstudio_server.kit.ids import new_block_id
+from devstudio_server.specs.ears import OBLIGATION
 from devstudio_server.specs.schemas import DocumentType
 
 BlockKind = Literal["requirement", "criterion", "task", "section"]
@@ -34,7 +35,6 @@ _NUMBERED = re.compile(r"^ {0,3}(\d+(?:\.\d+)*)[.)]?[ \t]+(.*)$")
 _TASK = re.compile(r"^([ \t]*)[-*][ \t]+\[([ xX-])\](\*?)[ \t]+(?:(\d+(?:\.\d+)*)\.?[ \t]+)?(.*)$")
 _REFERENCES = re.compile(r"_(?:Requirements?|Requisitos?):[ \t]*([^_]*)_", re.IGNORECASE)
 _REFERENCE = re.compile(r"\d+(?:\.\d+)*")
-_OBLIGATION = re.compile(r"\b(?:SHALL|DEVE|DEVER[ÁA])\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Finding:
     line: int
     code: str
     message: str
+    key: str = ""
 
 
 @dataclass
@@ -169,15 +170,15 @@ def _check_requirements(parsed: Parsed, text: str) -> Iterator[Finding]:
     for requirement in parsed.requirements:
         if requirement.label in seen:
             message = f"Requirement {requirement.label} is there twice; criteria of the second are not counted."
-            yield Finding(requirement.line + 1, "duplicate-requirement", message)
+            yield Finding(requirement.line + 1, "duplicate-requirement", message, requirement.label)
         seen.add(requirement.label)
         if not requirement.criteria:
             message = f"Requirement {requirement.label} has no acceptance criteria, so nothing can prove it."
-            yield Finding(requirement.line + 1, "no-criteria", message)
+            yield Finding(requirement.line + 1, "no-criteria", message, requirement.label)
         for criterion in requirement.criteria:
-            if not _OBLIGATION.search(criterion.text):
+            if not OBLIGATION.search(criterion.text):
                 message = f"Criterion {criterion.label} is not in EARS form: it says no SHALL (DEVE)."
-                yield Finding(criterion.line + 1, "not-ears", message)
+                yield Finding(criterion.line + 1, "not-ears", message, criterion.label)
 
 
 def _read_design(text: str) -> Parsed:
@@ -249,16 +250,16 @@ def _check_tasks(parsed: Parsed, text: str) -> Iterator[Finding]:
     parents = {task.label.rsplit(".", 1)[0] for task in parsed.tasks if "." in task.label}
     for task in parsed.tasks:
         if task.label in seen:
-            yield Finding(task.line + 1, "duplicate-task", f"Task {task.label} is there twice.")
+            yield Finding(task.line + 1, "duplicate-task", f"Task {task.label} is there twice.", task.label)
         seen.add(task.label)
         if task.ticked:
             message = (
                 f"Task {task.label} is ticked by hand. Its status is derived from test runs; the tick changes nothing."
             )
-            yield Finding(task.line + 1, "ticked", message)
+            yield Finding(task.line + 1, "ticked", message, task.label)
         if not task.references and task.label not in parents:
             message = f"Task {task.label} names no criteria (`_Requirements: 1.1_`), so no run can prove it done."
-            yield Finding(task.line + 1, "no-references", message)
+            yield Finding(task.line + 1, "no-references", message, task.label)
 
 
 def expand_references(task: TaskBlock, criteria: dict[str, Block]) -> tuple[list[str], list[Finding]]:
@@ -272,7 +273,7 @@ def expand_references(task: TaskBlock, criteria: dict[str, Block]) -> tuple[list
         matches = [reference] if "." in reference else [key for key in criteria if key.split(".")[0] == reference]
         if not matches or (reference not in criteria and "." in reference):
             message = f"Task {task.label} names {reference}, which the requirements do not have."
-            findings.append(Finding(task.line + 1, "unknown-reference", message))
+            findings.append(Finding(task.line + 1, "unknown-reference", message, task.label))
         keys += matches or [reference]
     return list(dict.fromkeys(keys)), findings
 

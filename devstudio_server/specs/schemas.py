@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AliasChoices, Field
@@ -154,12 +154,39 @@ class DocumentVersionRead(DocumentVersionSummary):
 
 
 class LintWarning(Shape):
-    """Something in a document that is kept but looks wrong. ``line`` counts from 1."""
+    """Something in a document that is kept but looks wrong.
+
+    ``line``, ``column`` and ``end_column`` count from 1, ``end_column`` is behind the last character; ``key`` is the
+    label of the requirement, criterion or task.
+    """
 
     document: DocumentType
     line: int
+    column: int = 1
+    end_column: int = 1
     code: str
+    severity: Literal["error", "warning", "info"] = "warning"
+    key: str = ""
     message: str
+    suggestion: str = ""
+
+
+class Coverage(Shape):
+    """How the documents cover each other, by keys. ``unknown_criteria``: what a task names and nobody wrote."""
+
+    criteria: int
+    tasks: int
+    criteria_without_task: list[str]
+    tasks_without_criterion: list[str]
+    unknown_criteria: dict[str, list[str]]
+    criteria_without_evidence: list[str]
+
+
+class LintRead(Shape):
+    """Everything that looks wrong in a session's documents, in the order of the text, and their coverage."""
+
+    warnings: list[LintWarning]
+    coverage: Coverage
 
 
 class SpecSessionSummary(Shape):

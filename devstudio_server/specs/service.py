@@ -21,7 +21,8 @@ from devstudio_server.specs.errors import (
     SpecSessionNotFound,
     TaskNotFound,
 )
-from devstudio_server.specs.index import SpecIndex, findings
+from devstudio_server.specs.index import SpecIndex
+from devstudio_server.specs.lint import lint, structure_warnings
 from devstudio_server.specs.models import EvidenceRow, Spec, SpecSession, Task
 from devstudio_server.specs.repository import SpecRepository
 from devstudio_server.specs.schemas import (
@@ -31,6 +32,7 @@ from devstudio_server.specs.schemas import (
     DocumentType,
     DocumentVersionQuery,
     Evidence,
+    LintRead,
     LintWarning,
     SessionStatus,
     SpecSessionCreate,
@@ -149,11 +151,14 @@ class SpecService:
         return SpecSessionRead(**summary, documents=Documents(**documents), warnings=[*self.warnings(texts)])
 
     def warnings(self, texts: dict[DocumentType, str]) -> Sequence[LintWarning]:
-        """Return what looks wrong in the documents."""
-        return [
-            LintWarning(document=kind, line=finding.line, code=finding.code, message=finding.message)
-            for kind, finding in findings(texts)
-        ]
+        """Return what looks wrong with the shape of the documents."""
+        return structure_warnings(texts)
+
+    def lint(self, session_id: UUID) -> LintRead:
+        """Return what looks wrong in a session's documents, with its place, and how they cover each other."""
+        session = self.get(session_id)
+        proven = proofs_of(self._specs.criteria(session.id), self._specs.evidence(session.id))
+        return lint(self.documents.texts(session), proven)
 
     def tasks(self, session_id: UUID) -> TaskList:
         """Return the tasks of a session, in the document's order, with derived status and evidence."""

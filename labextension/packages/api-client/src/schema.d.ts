@@ -952,6 +952,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/spec-sessions/{session_id}/lint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lint a session's documents
+         * @description Return what is missing, vague, contradictory or untestable in the documents, and how they cover each other.
+         */
+        get: operations["lint_spec_session"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/spec-sessions/{session_id}/tasks": {
         parameters: {
             query?: never;
@@ -1222,20 +1242,6 @@ export interface components {
              * @default
              */
             hint?: string;
-        };
-        /**
-         * Coverage
-         * @description What the tests ran. The totals are over all files; ``files`` lists at most 1,000, by path.
-         */
-        Coverage: {
-            /** Lines Covered */
-            lines_covered: number;
-            /** Lines Total */
-            lines_total: number;
-            /** Percent */
-            percent: number;
-            /** Files */
-            files: components["schemas"]["CoveredFile"][];
         };
         /**
          * CoveredFile
@@ -1647,6 +1653,24 @@ export interface components {
             deletions: number;
         };
         /**
+         * FixRound
+         * @description A proposal that was tested, the run that did it, and what was used to get the proposal.
+         */
+        FixRound: {
+            /** Round */
+            round: number;
+            /** Run Id */
+            run_id: string | null;
+            status: components["schemas"]["RunStatus"];
+            /** Passed */
+            passed: number;
+            /** Failed */
+            failed: number;
+            /** Failures */
+            failures: components["schemas"]["Failure"][];
+            usage: components["schemas"]["UsageRead"];
+        };
+        /**
          * GenerateRequest
          * @description What to write code for.
          */
@@ -1667,6 +1691,12 @@ export interface components {
              * @default null
              */
             model?: string | null;
+            /**
+             * Fix Rounds
+             * @description How often the model may mend what fails in the sandbox; 0: nothing is tested. Absent: `fix_rounds` of the project's policy, else 2.
+             * @default null
+             */
+            fix_rounds?: number | null;
         };
         /**
          * GenerateResult
@@ -1693,6 +1723,18 @@ export interface components {
             /** Warnings */
             warnings: string[];
             usage: components["schemas"]["UsageRead"];
+            /**
+             * Rounds
+             * @description How the tests of each proposal went; the best one is kept.
+             */
+            rounds: components["schemas"]["FixRound"][];
+            /**
+             * Tested
+             * @description Whether a run tested exactly this patch, on its base.
+             */
+            tested: boolean;
+            /** @description Why the rounds ended; null when none were asked for. */
+            stopped: components["schemas"]["LoopEnd"] | null;
         };
         /**
          * Health
@@ -1829,17 +1871,55 @@ export interface components {
          */
         LeaseStatus: "requested" | "approved" | "denied" | "revoked" | "expired";
         /**
+         * LintRead
+         * @description Everything that looks wrong in a session's documents, in the order of the text, and their coverage.
+         */
+        LintRead: {
+            /** Warnings */
+            warnings: components["schemas"]["LintWarning"][];
+            coverage: components["schemas"]["devstudio_server__specs__schemas__Coverage"];
+        };
+        /**
          * LintWarning
-         * @description Something in a document that is kept but looks wrong. ``line`` counts from 1.
+         * @description Something in a document that is kept but looks wrong.
+         *
+         *     ``line``, ``column`` and ``end_column`` count from 1, ``end_column`` is behind the last character; ``key`` is the
+         *     label of the requirement, criterion or task.
          */
         LintWarning: {
             document: components["schemas"]["DocumentType"];
             /** Line */
             line: number;
+            /**
+             * Column
+             * @default 1
+             */
+            column?: number;
+            /**
+             * End Column
+             * @default 1
+             */
+            end_column?: number;
             /** Code */
             code: string;
+            /**
+             * Severity
+             * @default warning
+             * @enum {string}
+             */
+            severity?: "error" | "warning" | "info";
+            /**
+             * Key
+             * @default
+             */
+            key?: string;
             /** Message */
             message: string;
+            /**
+             * Suggestion
+             * @default
+             */
+            suggestion?: string;
         };
         /** ListPage[AuditRead] */
         ListPage_AuditRead_: {
@@ -1996,6 +2076,12 @@ export interface components {
          */
         LogStream: "stdout" | "stderr" | "system";
         /**
+         * LoopEnd
+         * @description Why nothing more was done to make the tests of a proposal pass.
+         * @enum {string}
+         */
+        LoopEnd: "passed" | "rounds" | "stuck" | "budget" | "no sandbox" | "stopped" | "no tests" | "model" | "offline";
+        /**
          * Me
          * @description The signed-in user. ``expires_at`` is when the token or the sign-in ends; null where it does not.
          */
@@ -2117,6 +2203,18 @@ export interface components {
             files: components["schemas"]["PatchedFile"][];
             /** Warnings */
             warnings: string[];
+            /**
+             * Rounds
+             * @description How its tests went before anyone saw it.
+             */
+            rounds: components["schemas"]["FixRound"][];
+            /**
+             * Tested
+             * @description Whether a run tested exactly these bytes, on `base`.
+             */
+            tested: boolean;
+            /** @description Why the rounds ended; null when none were asked for. */
+            stopped: components["schemas"]["LoopEnd"] | null;
             /** Model */
             model: string;
             /** Provider */
@@ -2649,7 +2747,7 @@ export interface components {
             tests: components["schemas"]["TestOutcome"][];
             /** Failures */
             failures: components["schemas"]["Failure"][];
-            coverage: components["schemas"]["Coverage"] | null;
+            coverage: components["schemas"]["devstudio_server__execution__schemas__Coverage"] | null;
             /** Artifacts */
             artifacts: components["schemas"]["ArtifactRead"][];
             /**
@@ -3100,6 +3198,11 @@ export interface components {
             calls: number;
             /** Duration Ms */
             duration_ms: number;
+            /**
+             * Warnings
+             * @description What to know about what it cost.
+             */
+            warnings?: string[];
         };
         /**
          * Verdict
@@ -3107,6 +3210,40 @@ export interface components {
          * @enum {string}
          */
         Verdict: "allowed" | "refused";
+        /**
+         * Coverage
+         * @description What the tests ran. The totals are over all files; ``files`` lists at most 1,000, by path.
+         */
+        devstudio_server__execution__schemas__Coverage: {
+            /** Lines Covered */
+            lines_covered: number;
+            /** Lines Total */
+            lines_total: number;
+            /** Percent */
+            percent: number;
+            /** Files */
+            files: components["schemas"]["CoveredFile"][];
+        };
+        /**
+         * Coverage
+         * @description How the documents cover each other, by keys. ``unknown_criteria``: what a task names and nobody wrote.
+         */
+        devstudio_server__specs__schemas__Coverage: {
+            /** Criteria */
+            criteria: number;
+            /** Tasks */
+            tasks: number;
+            /** Criteria Without Task */
+            criteria_without_task: string[];
+            /** Tasks Without Criterion */
+            tasks_without_criterion: string[];
+            /** Unknown Criteria */
+            unknown_criteria: {
+                [key: string]: string[];
+            };
+            /** Criteria Without Evidence */
+            criteria_without_evidence: string[];
+        };
     };
     responses: never;
     parameters: never;
@@ -9780,6 +9917,104 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DocumentVersionRead"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    lint_spec_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LintRead"];
                 };
             };
             /** @description Unauthorized */

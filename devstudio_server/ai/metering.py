@@ -19,6 +19,10 @@ from devstudio_server.ai.ports import (
 _CHARACTERS_PER_TOKEN = 4
 # No tokenizer makes more tokens than bytes; what a provider adds for tools and its own preamble stays below this.
 _OVERHEAD_TOKENS = 20_000
+# What is held for that: Anthropic's own instructions for tools are 290 to 806 tokens by its pricing page, OpenAI frames
+# a message with 3 and a function with about 10.
+_FRAME_TOKENS = 1_024
+_FRAME_TOKENS_EACH = 16
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,15 @@ def count(request: ModelRequest, reply: ModelReply) -> CountedTokens:
         cache_write=cached[1],
         estimated=tokens_input is None or tokens_output is None,
     )
+
+
+def worst_case(request: ModelRequest) -> CountedTokens:
+    """Return the most tokens that a call of ``request`` is expected to be billed for.
+
+    No tokenizer makes more tokens than bytes, whatever the model; the output ends at ``max_tokens``.
+    """
+    frames = _FRAME_TOKENS + _FRAME_TOKENS_EACH * (len(request.messages) + len(request.tools))
+    return CountedTokens(input=size_in_bytes(request) + frames, output=request.max_tokens, estimated=True)
 
 
 def count_unanswered(request: ModelRequest) -> CountedTokens:

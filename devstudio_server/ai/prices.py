@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from genai_prices import Usage, calc_price
@@ -52,6 +52,11 @@ class PriceBook:
             cache_write_tokens=tokens.cache_write,
         )
         return calc_price(usage, name, provider_id=provider.value).total_price
+
+    def worst_cost(self, provider: Provider, name: str, tokens: CountedTokens) -> Decimal:
+        """Return the most that ``tokens`` may cost: some providers charge more for what their cache takes."""
+        written = replace(tokens, cache_read=0, cache_write=tokens.input)
+        return max(self.cost(provider, name, tokens), self.cost(provider, name, written))
 
     def _override(self, provider: Provider, name: str) -> TokenPrice | None:
         return self.overrides.get(f"{provider}/{name}") or self.overrides.get(name)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from devstudio_server.ai.models import AgentSettings, Metric
+from devstudio_server.ai.budget_schemas import ReservationStatus
+from devstudio_server.ai.models import (
+    COST_STEP,
+    NO_MONEY,
+    AgentSettings,
+    Budget,
+    BudgetReservation,
+    BudgetWarning,
+    Metric,
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,83 @@ class MetricRepository:
             query = query.where(Metric.task_id == task_id)
         calls, tokens_input, tokens_output, cost = self._session.execute(query).one()
         return UsageTotals(calls, int(tokens_input), int(tokens_output), cost or Decimal(0))
+
+    def find(self, metric_id: UUID) -> Metric | None:
+        """Return a call."""
+        return self._session.scalars(select(Metric).where(Metric.id == metric_id)).one_or_none()
+
+    def spent(self, project_id: UUID | None, task_id: UUID | None, since: datetime | None) -> Decimal:
+        """Return what calls cost from a time on: those of a task, of a project, or all of the tenant's."""
+        query = select(func.sum(Metric.cost_estimated)).select_from(Metric)
+        if task_id is not None:
+            query = query.where(Metric.task_id == task_id)
+        elif project_id is not None:
+            query = query.where(Metric.project_id == project_id)
+        if since is not None:
+            query = query.where(Metric.created_at >= since)
+        return (self._session.scalar(query) or NO_MONEY).quantize(COST_STEP)
+
+
+class BudgetRepository:
+    """Reads and adds budgets, and what is reserved of them, within one unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        """Work in ``session``."""
+        self._session = session
+
+    def add(self, row: Budget | BudgetReservation | BudgetWarning) -> None:
+        """Store a new row, together with all others that the unit adds."""
+        self._session.add(row)
+
+    def flush(self) -> None:
+        """Send pending changes to the database."""
+        self._session.flush()
+
+    def of(self, subject_ids: Collection[UUID]) -> Sequence[Budget]:
+        """Return the budgets of a tenant, of projects and of tasks."""
+        return self._session.scalars(select(Budget).where(Budget.subject_id.in_(list(subject_ids)))).all()
+
+    def reservation(self, reservation_id: UUID) -> BudgetReservation | None:
+        """Return the reservation of a call."""
+        query = select(BudgetReservation).where(BudgetReservation.id == reservation_id)
+        return self._session.scalars(query).one_or_none()
+
+    def due(self, at: datetime, limit: int) -> Sequence[BudgetReservation]:
+        """Return up to ``limit`` open reservations whose time is over."""
+        query = (
+            select(BudgetReservation)
+            .where(BudgetReservation.status == ReservationStatus.OPEN, BudgetReservation.expires_at <= at)
+            .order_by(BudgetReservation.expires_at)
+            .limit(limit)
+        )
+        return self._session.scalars(query).all()
+
+    def reserved(self, project_id: UUID | None, task_id: UUID | None) -> Decimal:
+        """Return what open reservations hold: those of a task, of a project, or all of the tenant's."""
+        query = select(func.sum(BudgetReservation.amount)).where(BudgetReservation.status == ReservationStatus.OPEN)
+        if task_id is not None:
+            query = query.where(BudgetReservation.task_id == task_id)
+        elif project_id is not None:
+            query = query.where(BudgetReservation.project_id == project_id)
+        return (self._session.scalar(query) or NO_MONEY).quantize(COST_STEP)
+
+    def last_warning(self, budget_id: UUID) -> BudgetWarning | None:
+        """Return the newest warning about a budget."""
+        query = (
+            select(BudgetWarning).where(BudgetWarning.budget_id == budget_id).order_by(BudgetWarning.id.desc()).limit(1)
+        )
+        return self._session.scalars(query).one_or_none()
+
+    def remove_closed(self, before: datetime, limit: int) -> int:
+        """Remove up to ``limit`` reservations that hold nothing and whose time was over before ``before``."""
+        old = self._session.scalars(
+            select(BudgetReservation.id)
+            .where(BudgetReservation.status != ReservationStatus.OPEN, BudgetReservation.expires_at < before)
+            .limit(limit)
+        ).all()
+        if old:
+            self._session.execute(delete(BudgetReservation).where(BudgetReservation.id.in_(old)))
+        return len(old)
 
 
 class AgentSettingsRepository:

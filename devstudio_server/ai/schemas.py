@@ -99,6 +99,7 @@ class UsageRead(Shape):
     estimated: bool = False
     calls: int
     duration_ms: int
+    warnings: list[str] = Field(default_factory=list, description="What to know about what it cost.")
 
     @field_serializer("cost_estimated")
     def _as_number(self, value: Decimal) -> float:

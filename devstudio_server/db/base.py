@@ -54,11 +54,13 @@ class Base(DeclarativeBase):
 class TenantRow(Base):
     """A row that belongs to one tenant; `Units` filters and checks ``tenant_id``.
 
-    ``__subject__`` names the row in events and in the audit; None keeps the table's changes out of both.
+    ``__subject__`` names the row in events and in the audit; None keeps the table's changes out of both. Columns in
+    ``__untold__`` are counters: a change of nothing else is told to neither.
     """
 
     __abstract__ = True
     __subject__: ClassVar[str | None] = None
+    __untold__: ClassVar[frozenset[str]] = frozenset()
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     tenant_id: Mapped[UUID] = mapped_column()

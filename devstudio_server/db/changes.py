@@ -55,7 +55,7 @@ def _collect(session: Session, _context: Any) -> None:
 
 def _changed_fields(row: TenantRow) -> frozenset[str]:
     state = inspect(row)
-    return frozenset(attr.key for attr in state.attrs if attr.history.has_changes()) - _UNTOLD
+    return frozenset(attr.key for attr in state.attrs if attr.history.has_changes()) - _UNTOLD - row.__untold__
 
 
 def _kind_of_update(row: TenantRow, fields: frozenset[str]) -> Kind:

@@ -10,10 +10,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from devstudio_server.db import SYSTEM_TENANT_ID, Units
+from devstudio_server.db.clock import clock
 from devstudio_server.jobs.heartbeat import Heartbeat, resource_of, worker_of
 from devstudio_server.jobs.life import surely_over
 from devstudio_server.jobs.queue import LeaseLost
-from devstudio_server.jobs.repository import JobRepository, LeaseRepository, WorkerRepository, clock
+from devstudio_server.jobs.repository import JobRepository, LeaseRepository, WorkerRepository
 from devstudio_server.kit.logging import get_logger
 
 EVERY_S = 10.0

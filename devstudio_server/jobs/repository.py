@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from devstudio_server.db.unit_of_work import UNSCOPED
+from devstudio_server.db.clock import clock
 from devstudio_server.jobs.life import Life
 from devstudio_server.jobs.models import FINISHED, PENDING, RUNNING, Job, Lease, WorkerRow
 from devstudio_server.kit.clock import now
@@ -18,14 +18,6 @@ LEASE_S = 15.0
 """How long a lease holds without being renewed."""
 NOBODY = ""
 LONG_AGO = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
-
-
-def clock(session: Session) -> datetime:
-    """Return the time by which leases expire: the database's where several hosts share one, since theirs may differ."""
-    if session.get_bind().dialect.name != "postgresql":
-        return now()
-    asked = session.scalar(select(func.clock_timestamp()), execution_options={UNSCOPED: True})
-    return asked if isinstance(asked, datetime) else now()
 
 
 class JobRepository:

@@ -14,3 +14,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply the change."""
+
+
+def downgrade() -> None:
+    """Undo the change."""

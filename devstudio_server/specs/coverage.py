@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from devstudio_server.specs.markdown import Parsed, TaskBlock, expand_references
-from devstudio_server.specs.schemas import Coverage
+from devstudio_server.specs.schemas import SpecCoverage
 
 
-def cover(requirements: Parsed, tasks: Parsed, proven: Collection[str]) -> Coverage:
+def cover(requirements: Parsed, tasks: Parsed, proven: Collection[str]) -> SpecCoverage:
     """Compare the two documents; ``proven`` are the keys of the criteria with evidence for their present text."""
     criteria = requirements.criteria()
     parents = {_parent(task) for task in tasks.tasks}
@@ -23,7 +23,7 @@ def cover(requirements: Parsed, tasks: Parsed, proven: Collection[str]) -> Cover
             unknown[task.label] = list(dict.fromkeys([*unknown.get(task.label, []), *missing]))
         if not task.references and task.label not in parents:
             without.append(task.label)
-    return Coverage(
+    return SpecCoverage(
         criteria=len(criteria),
         tasks=len(tasks.tasks),
         criteria_without_task=[key for key in criteria if key not in named],

@@ -10,7 +10,7 @@ from devstudio_server.specs.index import findings
 from devstudio_server.specs.lint_pairs import compare
 from devstudio_server.specs.lint_rules import CODES, Mark, judge, read
 from devstudio_server.specs.markdown import Block, parse, strip_ids
-from devstudio_server.specs.schemas import Coverage, DocumentType, LintRead, LintWarning
+from devstudio_server.specs.schemas import DocumentType, LintRead, LintWarning, SpecCoverage
 
 
 def lint(texts: Mapping[DocumentType, str], proven: Collection[str] = ()) -> LintRead:
@@ -61,7 +61,7 @@ def _criteria(text: str, blocks: list[Block]) -> Iterator[LintWarning]:
         yield place.warning(mark)
 
 
-def _uncovered(text: str, criteria: Mapping[str, Block], coverage: Coverage) -> Iterator[LintWarning]:
+def _uncovered(text: str, criteria: Mapping[str, Block], coverage: SpecCoverage) -> Iterator[LintWarning]:
     lines = text.split("\n")
     for key in coverage.criteria_without_task:
         block = criteria[key]

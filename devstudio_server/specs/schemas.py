@@ -171,7 +171,7 @@ class LintWarning(Shape):
     suggestion: str = ""
 
 
-class Coverage(Shape):
+class SpecCoverage(Shape):
     """How the documents cover each other, by keys. ``unknown_criteria``: what a task names and nobody wrote."""
 
     criteria: int
@@ -186,7 +186,7 @@ class LintRead(Shape):
     """Everything that looks wrong in a session's documents, in the order of the text, and their coverage."""
 
     warnings: list[LintWarning]
-    coverage: Coverage
+    coverage: SpecCoverage
 
 
 class SpecSessionSummary(Shape):

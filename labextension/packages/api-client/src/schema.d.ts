@@ -1244,6 +1244,20 @@ export interface components {
             hint?: string;
         };
         /**
+         * Coverage
+         * @description What the tests ran. The totals are over all files; ``files`` lists at most 1,000, by path.
+         */
+        Coverage: {
+            /** Lines Covered */
+            lines_covered: number;
+            /** Lines Total */
+            lines_total: number;
+            /** Percent */
+            percent: number;
+            /** Files */
+            files: components["schemas"]["CoveredFile"][];
+        };
+        /**
          * CoveredFile
          * @description Lines of one file that the tests ran, of those that could be run.
          */
@@ -1877,7 +1891,7 @@ export interface components {
         LintRead: {
             /** Warnings */
             warnings: components["schemas"]["LintWarning"][];
-            coverage: components["schemas"]["devstudio_server__specs__schemas__Coverage"];
+            coverage: components["schemas"]["SpecCoverage"];
         };
         /**
          * LintWarning
@@ -2747,7 +2761,7 @@ export interface components {
             tests: components["schemas"]["TestOutcome"][];
             /** Failures */
             failures: components["schemas"]["Failure"][];
-            coverage: components["schemas"]["devstudio_server__execution__schemas__Coverage"] | null;
+            coverage: components["schemas"]["Coverage"] | null;
             /** Artifacts */
             artifacts: components["schemas"]["ArtifactRead"][];
             /**
@@ -2880,6 +2894,26 @@ export interface components {
          * @enum {string}
          */
         SettableStatus: "active" | "archived";
+        /**
+         * SpecCoverage
+         * @description How the documents cover each other, by keys. ``unknown_criteria``: what a task names and nobody wrote.
+         */
+        SpecCoverage: {
+            /** Criteria */
+            criteria: number;
+            /** Tasks */
+            tasks: number;
+            /** Criteria Without Task */
+            criteria_without_task: string[];
+            /** Tasks Without Criterion */
+            tasks_without_criterion: string[];
+            /** Unknown Criteria */
+            unknown_criteria: {
+                [key: string]: string[];
+            };
+            /** Criteria Without Evidence */
+            criteria_without_evidence: string[];
+        };
         /**
          * SpecSessionCreate
          * @description A new session of a project.
@@ -3210,40 +3244,6 @@ export interface components {
          * @enum {string}
          */
         Verdict: "allowed" | "refused";
-        /**
-         * Coverage
-         * @description What the tests ran. The totals are over all files; ``files`` lists at most 1,000, by path.
-         */
-        devstudio_server__execution__schemas__Coverage: {
-            /** Lines Covered */
-            lines_covered: number;
-            /** Lines Total */
-            lines_total: number;
-            /** Percent */
-            percent: number;
-            /** Files */
-            files: components["schemas"]["CoveredFile"][];
-        };
-        /**
-         * Coverage
-         * @description How the documents cover each other, by keys. ``unknown_criteria``: what a task names and nobody wrote.
-         */
-        devstudio_server__specs__schemas__Coverage: {
-            /** Criteria */
-            criteria: number;
-            /** Tasks */
-            tasks: number;
-            /** Criteria Without Task */
-            criteria_without_task: string[];
-            /** Tasks Without Criterion */
-            tasks_without_criterion: string[];
-            /** Unknown Criteria */
-            unknown_criteria: {
-                [key: string]: string[];
-            };
-            /** Criteria Without Evidence */
-            criteria_without_evidence: string[];
-        };
     };
     responses: never;
     parameters: never;

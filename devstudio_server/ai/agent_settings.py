@@ -12,6 +12,7 @@ from devstudio_server.ai.gateway import Gateway
 from devstudio_server.ai.models import AgentSettings
 from devstudio_server.ai.repository import AgentSettingsRepository
 from devstudio_server.ai.schemas import AgentSettingsRead, AgentSettingsWrite, Model
+from devstudio_server.ai.use import ModelUse
 from devstudio_server.db import check_version
 from devstudio_server.kit.errors import PreconditionFailed
 
@@ -59,6 +60,13 @@ class AgentSettingsService:
             row.version += 1
         self._session.flush()
         return AgentSettingsRead.model_validate(row)
+
+    def use(self, project_id: UUID) -> ModelUse:
+        """Return how the project wants models used, as calls need it; no limits of its own until someone sets them."""
+        row = self._settings.find(project_id)
+        if row is None:
+            return ModelUse()
+        return ModelUse(float(row.temperature), row.max_tokens, dict(row.policy), dict(row.token_limits))
 
     def model(self, project_id: UUID) -> Model:
         """Return the model that the project's settings name while this server offers it, else the default."""

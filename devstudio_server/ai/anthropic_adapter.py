@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from http import HTTPStatus
 from typing import Any, cast
 
 import anthropic
-from anthropic.types import Message as AnthropicMessage
-from anthropic.types import MessageParam, ToolParam, Usage
+from anthropic.types import MessageParam, RawMessageStreamEvent, ToolParam
 
 from devstudio_server.ai.errors import (
     ProviderError,
@@ -19,6 +20,7 @@ from devstudio_server.ai.errors import (
 )
 from devstudio_server.ai.metering import whole_number
 from devstudio_server.ai.ports import (
+    Delta,
     Message,
     ModelReply,
     ModelRequest,
@@ -29,61 +31,91 @@ from devstudio_server.ai.ports import (
     ToolSpec,
     UserMessage,
 )
-from devstudio_server.ai.settings import GatewaySettings
+from devstudio_server.ai.streamed import StreamedAdapter
+from devstudio_server.ai.wires import Hooks, trusted
 
-_PROVIDER = "anthropic"
 _STOPS: dict[str, Stop] = {
     "tool_use": "tool_calls",
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "refusal": "refusal",
 }
+_HOTTEST = 1.0
+# The statuses of https://docs.claude.com/en/api/errors, for errors that come in the middle of a stream.
+_STATUSES = {
+    "invalid_request_error": HTTPStatus.BAD_REQUEST,
+    "authentication_error": HTTPStatus.UNAUTHORIZED,
+    "billing_error": HTTPStatus.PAYMENT_REQUIRED,
+    "permission_error": HTTPStatus.FORBIDDEN,
+    "not_found_error": HTTPStatus.NOT_FOUND,
+    "request_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "rate_limit_error": HTTPStatus.TOO_MANY_REQUESTS,
+    "timeout_error": HTTPStatus.GATEWAY_TIMEOUT,
+    "overloaded_error": 529,
+}
+# A piece of a block, by its type: where it stands in the piece, and in the block.
+_PIECES = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "signature_delta": ("signature", "signature"),
+    "input_json_delta": ("partial_json", "input"),
+}
 
 
-class AnthropicAdapter:
-    """Speaks to ``settings.anthropic_base_url``, or to Anthropic."""
+class AnthropicAdapter(StreamedAdapter[anthropic.Anthropic]):
+    """Speaks Messages with its endpoint."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
-        """Open no connection yet."""
-        self._timeout_s = settings.timeout_s
-        self._client = anthropic.Anthropic(
-            api_key=settings.anthropic_api_key,
-            base_url=settings.anthropic_base_url,
-            timeout=anthropic.Timeout(settings.timeout_s, connect=settings.connect_timeout_s),
-            max_retries=settings.retries,
+    sdk_error = anthropic.AnthropicError
+
+    def open_client(self, hooks: Hooks) -> anthropic.Anthropic:
+        """Open a client that repeats nothing by itself."""
+        timeout = anthropic.Timeout(self.settings.timeout_s, connect=self.settings.connect_timeout_s)
+        return anthropic.Anthropic(
+            api_key=self.endpoint.api_key,
+            base_url=self.endpoint.base_url,
+            timeout=timeout,
+            max_retries=0,
+            http_client=anthropic.DefaultHttpxClient(timeout=timeout, verify=trusted(), **self.http(hooks)),
         )
 
-    def reply(self, request: ModelRequest) -> ModelReply:
-        """Call the model once; raises a `ProviderError`."""
-        try:
-            message = self._client.messages.create(
-                model=request.model,
-                system=request.system,
-                messages=[_message(message) for message in request.messages],
-                tools=[_tool(tool) for tool in request.tools],
-                max_tokens=request.max_tokens,
-                # Said again: without it the SDK refuses long answers that it would rather stream.
-                timeout=self._client.timeout,
-            )
-            return _reply(message)
-        except anthropic.APIError as error:
-            raise self._explained(error, request.model) from None  # the SDK's error carries the provider's raw body
-        except (ValueError, AttributeError, TypeError):
-            raise error_for_malformed(_PROVIDER) from None
+    def open_stream(
+        self, client: anthropic.Anthropic, request: ModelRequest
+    ) -> AbstractContextManager[Iterator[RawMessageStreamEvent]]:
+        """Send the request."""
+        return client.messages.create(
+            model=request.model,
+            system=request.system or anthropic.omit,
+            messages=[_message(message) for message in request.messages],
+            tools=[_tool(tool) for tool in request.tools] or anthropic.omit,
+            max_tokens=request.max_tokens,
+            # The SDK has no name for it any more, though many models and compatible servers take it.
+            extra_body=None if request.temperature is None else {"temperature": min(request.temperature, _HOTTEST)},
+            stream=True,
+        )
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+    def gather(self) -> _Gathered:
+        """Return an empty reply."""
+        return _Gathered()
 
-    def _explained(self, error: anthropic.APIError, model: str) -> ProviderError:
+    def explain(self, error: Exception, request: ModelRequest) -> ProviderError:
+        """Return what an exception of the SDK means."""
         if isinstance(error, anthropic.APITimeoutError):
-            return error_for_timeout(_PROVIDER, self._timeout_s)
+            return error_for_timeout(self.endpoint, self.settings.timeout_s)
         if isinstance(error, anthropic.APIConnectionError):
-            return error_for_connection(_PROVIDER, error.__cause__)
+            return error_for_connection(self.endpoint, error.__cause__)
         if isinstance(error, anthropic.APIStatusError):
-            retry_after = error.response.headers.get("retry-after")
-            return error_for_status(_PROVIDER, model, error.status_code, retry_after, code=None)
-        return error_for_malformed(_PROVIDER)
+            headers = error.response.headers
+            return error_for_status(self.endpoint, request.model, _status_of(error), headers, code=None)
+        return error_for_malformed(self.endpoint)
+
+
+def _status_of(error: anthropic.APIStatusError) -> int:
+    if error.status_code >= HTTPStatus.BAD_REQUEST:
+        return error.status_code
+    body = error.body if isinstance(error.body, dict) else {}
+    inner = body.get("error")
+    kind = inner.get("type") if isinstance(inner, dict) else None
+    return _STATUSES.get(str(kind), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def _tool(tool: ToolSpec) -> ToolParam:
@@ -109,41 +141,110 @@ def _message(message: Message) -> MessageParam:
     return cast("MessageParam", message.native)
 
 
-def _reply(message: AnthropicMessage) -> ModelReply:
-    calls = tuple(_tool_calls(message))
-    return ModelReply(
-        text="".join(block.text for block in message.content if block.type == "text"),
-        tool_calls=calls,
-        stop=_STOPS.get(message.stop_reason or "", "tool_calls" if calls else "end"),
-        usage=_usage(message),
-        native=_native(message),
-    )
+class _Gathered:
+    """A reply as far as it has come: its blocks as they were begun, and the pieces that belong into each."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._blocks: dict[int, dict[str, Any]] = {}
+        self._pieces: dict[tuple[int, str], list[str]] = {}
+        self._stop_reason = ""
+        self._usage: dict[str, int] = {}
+        self._size = 0
+
+    def add(self, event: RawMessageStreamEvent) -> Iterator[Delta]:
+        if event.type == "message_start":
+            self._count(event.message.usage)
+        elif event.type == "content_block_start":
+            self._blocks[event.index] = event.content_block.model_dump(mode="json", exclude_unset=True)
+            if event.content_block.type == "text" and event.content_block.text:
+                yield Delta("text", event.content_block.text)
+        elif event.type == "content_block_delta":
+            yield from self._add_piece(event.index, event.delta)
+        elif event.type == "message_delta":
+            self._stop_reason = event.delta.stop_reason or self._stop_reason
+            self._count(event.usage)
+        elif event.type == "message_stop":
+            self.complete = True
+
+    def begun(self) -> bool:
+        return bool(self._blocks or self._usage or self.complete)
+
+    def size(self) -> int:
+        return self._size
+
+    def reply(self, stop: Stop | None = None) -> ModelReply:
+        blocks = [self._block(index) for index in sorted(self._blocks)]
+        calls = tuple(call for _, call in blocks if call)
+        return ModelReply(
+            text="".join(block["text"] for block, _ in blocks if block["type"] == "text"),
+            tool_calls=calls,
+            stop=stop or _STOPS.get(self._stop_reason, "tool_calls" if calls else "end"),
+            usage=self._token_usage(),
+            native=_native([block for block, _ in blocks]),
+        )
+
+    def _add_piece(self, index: int, piece: Any) -> Iterator[Delta]:
+        block = self._blocks[index]
+        if piece.type == "citations_delta":
+            block["citations"] = [*(block.get("citations") or ()), piece.citation.model_dump(mode="json")]
+        if piece.type not in _PIECES:
+            return
+        source, target = _PIECES[piece.type]
+        text = getattr(piece, source)
+        if not isinstance(text, str):
+            raise TypeError
+        self._pieces.setdefault((index, target), []).append(text)
+        self._size += len(text)
+        if text and piece.type == "text_delta":
+            yield Delta("text", text)
+        elif text and piece.type == "input_json_delta":
+            yield Delta("tool", text, block.get("name", ""))
+
+    def _block(self, index: int) -> tuple[dict[str, Any], ToolCall | None]:
+        """Return a block with its pieces put in, and the tool call that it is."""
+        block = dict(self._blocks[index])
+        pieces = {target: "".join(parts) for (at, target), parts in self._pieces.items() if at == index}
+        raw = pieces.pop("input", None)
+        block |= {target: block.get(target, "") + text for target, text in pieces.items()}
+        if block["type"] != "tool_use":
+            return block, None
+        raw = json.dumps(block.get("input") or {}) if raw is None else raw
+        arguments = _json_object(raw)
+        block["input"] = arguments or {}
+        return block, ToolCall(block["id"], block["name"], arguments, raw)
+
+    def _count(self, usage: Any) -> None:
+        """Take the counts of an event; each is a total, and one that is left out holds as it was."""
+        for name in ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"):
+            value = getattr(usage, name, None)
+            if value is not None:
+                self._usage[name] = value
+
+    def _token_usage(self) -> TokenUsage:
+        read = whole_number(self._usage.get("cache_read_input_tokens"))
+        written = whole_number(self._usage.get("cache_creation_input_tokens"))
+        fresh = whole_number(self._usage.get("input_tokens"))
+        # The count at the start of a message is of what little was written by then.
+        written_text = self._usage.get("output_tokens") if self._stop_reason else None
+        return TokenUsage(
+            tokens_input=None if fresh is None else fresh + (read or 0) + (written or 0),
+            tokens_output=whole_number(written_text),
+            cache_read=read,
+            cache_write=written,
+        )
 
 
-def _tool_calls(message: AnthropicMessage) -> Iterator[ToolCall]:
-    for block in message.content:
-        if block.type == "tool_use":
-            arguments = block.input if isinstance(block.input, dict) else None
-            yield ToolCall(block.id, block.name, cast("dict[str, Any] | None", arguments), json.dumps(block.input))
+def _json_object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
-def _native(message: AnthropicMessage) -> dict[str, Any]:
+def _native(blocks: list[dict[str, Any]]) -> dict[str, Any]:
     """Keep the turn as it came, with its thinking blocks, which the next request must carry unchanged."""
-    content = [block.model_dump(mode="json", exclude_unset=True) for block in message.content]
+    content = [block for block in blocks if block["type"] != "text" or block["text"]]
     # An empty turn is refused by the API, and happens when the limit cuts at once.
     return {"role": "assistant", "content": content or [{"type": "text", "text": "(nothing)"}]}
-
-
-def _usage(message: AnthropicMessage) -> TokenUsage:
-    usage = cast("Usage | None", message.usage)  # the SDK does not check that it is there
-    if usage is None:
-        return TokenUsage()
-    read = whole_number(usage.cache_read_input_tokens)
-    written = whole_number(usage.cache_creation_input_tokens)
-    fresh = whole_number(usage.input_tokens)
-    return TokenUsage(
-        tokens_input=None if fresh is None else fresh + (read or 0) + (written or 0),
-        tokens_output=whole_number(usage.output_tokens),
-        cache_read=read,
-        cache_write=written,
-    )

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
 
+from devstudio_server.ai.calls import Calls, Line
 from devstudio_server.ai.contract import ContractViolation, explain_invalid, reading_tools, terminal_tool
-from devstudio_server.ai.errors import ClientLeft, ModelContractError, ModelRefusal, ProviderError
-from devstudio_server.ai.ledger import CallRecord, Ledger
-from devstudio_server.ai.metering import CountedTokens, count, count_unanswered, reply_size, request_size
+from devstudio_server.ai.errors import ClientLeft, ModelContractError, ModelRefusal
+from devstudio_server.ai.metering import reply_size
 from devstudio_server.ai.ports import (
     AssistantMessage,
     Message,
-    ModelAdapter,
     ModelReply,
     ModelRequest,
     RepositoryReader,
@@ -28,8 +25,9 @@ from devstudio_server.ai.ports import (
     UserMessage,
 )
 from devstudio_server.ai.reading import READING_TOOLS, ReadingBounds, RepositoryTools
-from devstudio_server.ai.schemas import Model, Provider, UsageRead
+from devstudio_server.ai.schemas import Model, UsageRead
 from devstudio_server.ai.subjects import PlanSubject, Subject
+from devstudio_server.ai.use import ModelUse
 from devstudio_server.web.schemas import Payload
 
 T = TypeVar("T", bound=Payload)
@@ -41,7 +39,8 @@ class Conversation(Generic[T]):
 
     ``answer`` is the shape of the answer, `WriteDocuments` or `ProposeChanges`. ``check`` judges what only the caller
     can, and raises `ContractViolation` with a message for the model. ``reader`` lets the model read the task's base
-    tree. ``earlier`` are the turns of a conversation that goes on: `Outcome.follow_up` makes them.
+    tree. ``earlier`` are the turns of a conversation that goes on: `Outcome.follow_up` makes them. ``settings``
+    are the project's, from `AgentSettingsService.use`.
     """
 
     operation: Literal["plan", "generation"]
@@ -54,6 +53,9 @@ class Conversation(Generic[T]):
     task_id: UUID | None = None
     check: Callable[[T], None] | None = None
     earlier: tuple[Message, ...] = ()
+    project_id: UUID | None = None
+    session_id: UUID | None = None
+    settings: ModelUse = field(default_factory=ModelUse)
 
 
 @dataclass(frozen=True)
@@ -72,30 +74,18 @@ class Outcome(Generic[T]):
         return (*self.turns, ToolMessage(tuple(ToolResult(call.id, feedback) for call in calls)))
 
 
-@dataclass(frozen=True)
-class Line:
-    """What a conversation runs on: the model and its adapter, the bounds, the ledger, and who listens."""
-
-    model: Model
-    adapter: ModelAdapter
-    ledger: Ledger
-    bounds: ReadingBounds
-    max_calls: int
-    max_tokens: int
-    progress: Callable[[dict[str, Any]], None]
-    left: threading.Event
-
-
 class Dialogue(Generic[T]):
     """Runs one `Conversation` to its `Outcome`."""
 
-    def __init__(self, conversation: Conversation[T], line: Line) -> None:
+    def __init__(self, conversation: Conversation[T], line: Line, bounds: ReadingBounds, max_calls: int) -> None:
         """Prepare the first request."""
         self._conversation = conversation
         self._line = line
+        self._calls = Calls(line)
+        self._max_calls = max_calls
         self._messages: list[Message] = [*(conversation.earlier or (UserMessage(conversation.prompt),))]
         self._terminal = terminal_tool(conversation.answer)
-        self._repository = RepositoryTools(conversation.reader, line.bounds) if conversation.reader else None
+        self._repository = RepositoryTools(conversation.reader, bounds) if conversation.reader else None
         self._tools = (*(reading_tools() if self._repository else ()), self._terminal)
 
     def run(self) -> Outcome[T]:
@@ -105,74 +95,60 @@ class Dialogue(Generic[T]):
         `ModelRefusal` and `ClientLeft` as well; what was used until then is recorded in every case.
         """
         corrected = False
-        for _ in range(self._line.max_calls):
+        for _ in range(self._max_calls):
             try:
                 answer = self._turn()
             except _Violation as violation:
                 if corrected:
-                    raise ModelContractError(self._line.model.id, str(violation)) from None
+                    raise ModelContractError(self._calls.model.id, str(violation)) from None
                 corrected = True
                 self._messages += violation.turns
-                self._report(f"The answer could not be used, so the model is told and asked again: {violation}")
+                self._calls.report(f"The answer could not be used, so the model is told and asked again: {violation}")
                 continue
             if answer is not None:
-                return Outcome(answer, self._line.ledger.usage(), self._line.model, tuple(self._messages))
-        cause = f"it made {self._line.max_calls} calls without coming to `{self._terminal.name}`."
-        raise ModelContractError(self._line.model.id, cause)
+                return Outcome(answer, self._calls.usage(), self._calls.model, tuple(self._messages))
+        cause = f"it made {self._max_calls} calls without coming to `{self._terminal.name}`."
+        raise ModelContractError(self._calls.model.id, cause)
 
     def _turn(self) -> T | None:
         """Call once. ``None`` means that the model only read; its turn and the results are in the conversation then."""
-        if self._line.left.is_set():
-            raise ClientLeft
-        self._report(f"Asking {self._line.model.id}")
-        request = self._request()
-        reply, duration_ms = self._call(request)
+        self._calls.report(f"Asking {self._calls.model.id}")
+        called = self._calls.call(self._request())
         answer: T | None = None
         usable = False
         try:
-            answer = self._judge(reply)
+            answer = self._judge(called.reply, called.request.max_tokens)
             if answer is not None:
-                self._messages.append(reply.as_message())
+                self._messages.append(called.reply.as_message())
             usable = True
         finally:
-            size = None if answer is None else reply_size(reply)
-            tokens = self._count(request, reply)
-            self._line.ledger.record(CallRecord(tokens, duration_ms, request_size(request), usable, size))
+            size = None if answer is None else reply_size(called.reply)
+            self._calls.settle(called, success=usable, diff_size=size)
         return answer
-
-    def _call(self, request: ModelRequest) -> tuple[ModelReply, int]:
-        """Return the reply and how many milliseconds it took; a failed call is recorded here."""
-        started = time.monotonic()
-        try:
-            return self._line.adapter.reply(request), _milliseconds_since(started)
-        except ProviderError as error:
-            tokens = count_unanswered(request) if error.may_be_billed else CountedTokens()
-            self._line.ledger.record(
-                CallRecord(tokens, _milliseconds_since(started), request_size(request), success=False)
-            )
-            raise
 
     def _request(self) -> ModelRequest:
         return ModelRequest(
-            model=self._line.model.name,
+            model=self._calls.model.name,
             system=self._conversation.system,
             messages=tuple(self._messages),
             tools=self._tools,
             max_tokens=self._line.max_tokens,
+            temperature=self._line.temperature,
             subject=self._conversation.subject,
             reader=self._conversation.reader,
         )
 
-    def _count(self, request: ModelRequest, reply: ModelReply) -> CountedTokens:
-        offline = self._line.model.provider is Provider.OFFLINE
-        return CountedTokens() if offline else count(request, reply)
+    def _judge(self, reply: ModelReply, max_tokens: int) -> T | None:
+        """Return the answer, or ``None`` after answering readings.
 
-    def _judge(self, reply: ModelReply) -> T | None:
-        """Return the answer, or ``None`` after answering readings; raises `_Violation` and `ModelRefusal`."""
+        Raises `_Violation`, `ModelRefusal` and `ClientLeft`.
+        """
+        if reply.stop == "stopped":
+            raise ClientLeft
         if reply.stop == "refusal":
-            raise ModelRefusal(self._line.model.id)
+            raise ModelRefusal(self._calls.model.id)
         if reply.stop == "length":
-            limit = f"the answer was cut at the limit of {self._line.max_tokens} tokens."
+            limit = f"the answer was cut at the limit of {max_tokens} tokens."
             raise self._violation(reply, f"{limit} A whole answer must fit into one call.")
         if not reply.tool_calls:
             raise self._violation(reply, f"there was no tool call. Only `{self._terminal.name}` carries an answer.")
@@ -220,7 +196,7 @@ class Dialogue(Generic[T]):
             raise self._violation(reply, f"there is no tool `{unknown[0][:100]}`. The tools are {offered}.")
         results = []
         for call in reply.tool_calls:
-            self._report(f"The model reads the repository ({call.name})")
+            self._calls.report(f"The model reads the repository ({call.name})")
             results.append(repository.answer(call))
         self._messages += [reply.as_message(), ToolMessage(tuple(results))]
 
@@ -231,9 +207,6 @@ class Dialogue(Generic[T]):
         reaction: Message = ToolMessage(results) if results else UserMessage(feedback)
         return _Violation(cause, (reply.as_message(), reaction))
 
-    def _report(self, message: str) -> None:
-        self._line.progress(self._line.ledger.progress(message))
-
 
 class _Violation(Exception):
     """The model broke the contract. ``turns`` continue the conversation: its own turn, and what was wrong with it."""
@@ -241,7 +214,3 @@ class _Violation(Exception):
     def __init__(self, cause: str, turns: tuple[Message, ...]) -> None:
         super().__init__(cause)
         self.turns = turns
-
-
-def _milliseconds_since(started: float) -> int:
-    return round((time.monotonic() - started) * 1000)

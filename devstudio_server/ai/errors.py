@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from devstudio_server.ai.waiting import asked_wait_s
 from devstudio_server.kit.errors import AppError, BadGateway, Invalid, Unavailable
+
+if TYPE_CHECKING:
+    from devstudio_server.ai.endpoints import Endpoint
+    from devstudio_server.ai.ports import ModelReply
 
 _DEFAULT_RETRY_S = 20
 _MAX_RETRY_S = 3600
@@ -73,10 +78,36 @@ class ClientLeft(Unavailable):
         super().__init__("The client left, so the model was not called again. Nothing was applied.")
 
 
+class TokenLimitReached(AppError):
+    """A call that the project's limit of tokens has no room for is not made."""
+
+    status = 429
+    title = "The limit of tokens is reached"
+
+    def __init__(self, operation: str, limit: int, needed: int) -> None:
+        """Tell the figures."""
+        super().__init__(
+            f"The project's settings allow {limit} tokens for one operation “{operation}”. With the next call it would "
+            f"use more than {needed}, so that was not made. Ask for less at once, or raise the limit in the project's "
+            "agent settings.",
+            limit=limit,
+            needed=needed,
+        )
+
+
 class ProviderError(AppError):
-    """A provider gave no reply. ``may_be_billed`` is true when it may have worked, and charged, all the same."""
+    """A provider gave no reply. ``may_be_billed`` is true when it may have worked, and charged, all the same.
+
+    ``repeatable`` when the same call may well succeed later; ``elsewhere`` when another model may be asked instead.
+    ``asked_wait_s`` are the seconds that the provider asks to wait. ``partial`` is what had come of a reply that broke;
+    it is billed.
+    """
 
     may_be_billed: ClassVar[bool] = False
+    repeatable: bool = False
+    elsewhere: bool = False
+    asked_wait_s: float | None = None
+    partial: ModelReply | None = None
 
 
 class ProviderMisconfigured(ProviderError, Unavailable):
@@ -90,6 +121,8 @@ class ProviderRateLimited(ProviderError):
 
     status = 429
     title = "The model's provider is at its limit"
+    repeatable = True
+    elsewhere = True
 
 
 class ProviderTimedOut(ProviderError, Unavailable):
@@ -97,12 +130,15 @@ class ProviderTimedOut(ProviderError, Unavailable):
 
     title = "The model took too long"
     may_be_billed = True
+    repeatable = True
 
 
 class ProviderUnreachable(ProviderError, Unavailable):
     """No connection could be made."""
 
     title = "The model's provider cannot be reached"
+    repeatable = True
+    elsewhere = True
 
 
 class ProviderDisconnected(ProviderError, Unavailable):
@@ -110,6 +146,7 @@ class ProviderDisconnected(ProviderError, Unavailable):
 
     title = "The connection to the model's provider broke"
     may_be_billed = True
+    repeatable = True
 
 
 class ProviderFailed(ProviderError, BadGateway):
@@ -126,48 +163,57 @@ class ProviderMalformed(ProviderError, BadGateway):
 
 
 def error_for_status(
-    provider: str, model: str, status: int, retry_after: str | None, code: str | None
+    endpoint: Endpoint, model: str, status: int, headers: Mapping[str, str], code: str | None
 ) -> ProviderError:
-    """Return the error for an HTTP ``status`` of ``provider`` (``openai`` or ``anthropic``).
+    """Return the error for an HTTP ``status`` of ``endpoint``.
 
-    ``code`` is the provider's machine-readable code, compared and never shown. ``retry_after`` is its header, in
-    seconds.
+    ``code`` is the provider's machine-readable code, compared and never shown. Of the ``headers`` only those count that
+    say when to come again.
     """
-    prefix = provider.upper()
+    error = _error_for_status(endpoint, model, status, headers.get("retry-after"), code)
+    error.asked_wait_s = asked_wait_s(headers)
+    return error
+
+
+def _error_for_status(
+    endpoint: Endpoint, model: str, status: int, retry_after: str | None, code: str | None
+) -> ProviderError:
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return ProviderMisconfigured(
-            f"{provider} refused the server's key (HTTP {status}). An operator checks {prefix}_API_KEY, and "
-            f"{prefix}_BASE_URL if it is set, and restarts the server. The model `offline` needs no key."
+            f"{endpoint.name} refused the server's key (HTTP {status}). An operator checks {endpoint.key_variable}, "
+            f"and {endpoint.url_variable} if it is set, and restarts the server. The model `offline` needs no key."
         )
     if status == HTTPStatus.PAYMENT_REQUIRED or code == "insufficient_quota":
         return ProviderMisconfigured(
-            f"The {provider} account of this server has no credit left. An operator checks its billing; meanwhile "
+            f"The {endpoint.name} account of this server has no credit left. An operator checks its billing; meanwhile "
             "choose a model of another provider."
         )
     if status == HTTPStatus.NOT_FOUND:
         return ProviderMisconfigured(
-            f"{provider} does not know the model “{model}”, or {prefix}_BASE_URL is wrong (HTTP 404). An operator "
-            f"checks it and DEVSTUDIO_{prefix}_MODELS; meanwhile choose another model."
+            f"{endpoint.name} does not know the model “{model}”, or {endpoint.url_variable} is wrong (HTTP 404). An "
+            f"operator checks it and {endpoint.models_variable}; meanwhile choose another model."
         )
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         seconds = _seconds(retry_after)
         return ProviderRateLimited(
-            f"{provider} takes no more requests from this server right now. Try again in {seconds} seconds.",
+            f"{endpoint.name} takes no more requests from this server right now. Try again in {seconds} seconds.",
             headers={"Retry-After": str(seconds)},
         )
-    return _error_for_other_status(provider, status, retry_after)
+    return _error_for_other_status(endpoint.name, status, retry_after)
 
 
-def _error_for_other_status(provider: str, status: int, retry_after: str | None) -> ProviderError:
+def _error_for_other_status(name: str, status: int, retry_after: str | None) -> ProviderError:
     if status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return ProviderFailed(
-            f"{provider} refused the request (HTTP {status}). It may be too long for this model: shorten the documents "
+            f"{name} refused the request (HTTP {status}). It may be too long for this model: shorten the documents "
             "or the instructions, or choose a model with a larger context."
         )
-    return ProviderFailed(
-        f"{provider} failed on its side (HTTP {status}). Try again in a moment, or choose another model.",
+    error = ProviderFailed(
+        f"{name} failed on its side (HTTP {status}). Try again in a moment, or choose another model.",
         headers={"Retry-After": str(_seconds(retry_after))},
     )
+    error.repeatable = error.elsewhere = True
+    return error
 
 
 def _seconds(retry_after: str | None) -> int:
@@ -178,32 +224,37 @@ def _seconds(retry_after: str | None) -> int:
     return _DEFAULT_RETRY_S if math.isnan(seconds) else round(min(max(seconds, 1), _MAX_RETRY_S))
 
 
-def error_for_connection(provider: str, cause: BaseException | None) -> ProviderError:
+def error_for_connection(endpoint: Endpoint, cause: BaseException | None) -> ProviderError:
     """Return the error for a lost connection: ``cause`` is the HTTP library's exception beneath the SDK's."""
     if type(cause).__name__ in {"ConnectError", "ConnectTimeout", "UnsupportedProtocol", "PoolTimeout"}:
         return ProviderUnreachable(
-            f"No connection to {provider} could be made. An operator checks the network and "
-            f"{provider.upper()}_BASE_URL; the model `offline` needs neither.",
+            f"No connection to {endpoint.name} could be made. An operator checks the network and "
+            f"{endpoint.url_variable}; the model `offline` needs neither.",
             headers={"Retry-After": str(_DEFAULT_RETRY_S)},
         )
+    return error_for_incomplete(endpoint)
+
+
+def error_for_incomplete(endpoint: Endpoint) -> ProviderError:
+    """Return the error for a reply that broke off."""
     return ProviderDisconnected(
-        f"The connection to {provider} broke before the answer was complete. Nothing was applied. Try again.",
+        f"The connection to {endpoint.name} broke before the answer was complete. Nothing was applied. Try again.",
         headers={"Retry-After": "1"},
     )
 
 
-def error_for_timeout(provider: str, timeout_s: float) -> ProviderError:
+def error_for_timeout(endpoint: Endpoint, timeout_s: float) -> ProviderError:
     """Return the error for a call that took longer than ``timeout_s``."""
     return ProviderTimedOut(
-        f"{provider} gave no answer within {timeout_s:g} seconds. Try again, choose a faster model, or ask for less at "
-        "once; an operator can raise DEVSTUDIO_MODEL_TIMEOUT_S.",
+        f"{endpoint.name} gave no answer within {timeout_s:g} seconds. Try again, choose a faster model, or ask for "
+        "less at once; an operator can raise DEVSTUDIO_MODEL_TIMEOUT_S.",
         headers={"Retry-After": "1"},
     )
 
 
-def error_for_malformed(provider: str) -> ProviderError:
+def error_for_malformed(endpoint: Endpoint) -> ProviderError:
     """Return the error for an answer that is not the provider's protocol."""
     return ProviderMalformed(
-        f"{provider} answered with something that is not its protocol. An operator checks {provider.upper()}_BASE_URL. "
-        "Otherwise try again."
+        f"{endpoint.name} answered with something that is not its protocol. An operator checks "
+        f"{endpoint.url_variable}. Otherwise try again."
     )

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from devstudio_server.ai.dialogue import Conversation, Dialogue, Line, Outcome
-from devstudio_server.ai.errors import ModelUnknown, PriceUnknown
+from devstudio_server.ai.calls import Line, Progress
+from devstudio_server.ai.dialogue import Conversation, Dialogue, Outcome
+from devstudio_server.ai.endpoints import Endpoint, SettingsError, TokenPrice
+from devstudio_server.ai.errors import ModelUnknown
 from devstudio_server.ai.ledger import Account, Ledger
 from devstudio_server.ai.offline import OfflineAdapter
 from devstudio_server.ai.ports import ModelAdapter
 from devstudio_server.ai.prices import PriceBook
 from devstudio_server.ai.reading import ReadingBounds
 from devstudio_server.ai.schemas import Model, Provider
-from devstudio_server.ai.settings import GatewaySettings, SettingsError
+from devstudio_server.ai.settings import GatewaySettings
+from devstudio_server.ai.use import ModelUse
 from devstudio_server.db import Actor, Units
 from devstudio_server.kit.metrics import measured_conversation
+from devstudio_server.kit.stopping import StopSignal
 from devstudio_server.web.schemas import Payload
 
 __all__ = ["OFFLINE_MODEL", "Conversation", "Gateway", "GatewaySettings", "Outcome"]
@@ -32,8 +35,9 @@ class Gateway:
     def __init__(self, settings: GatewaySettings) -> None:
         """Offer `offline` and the models that ``settings`` has keys for; raises `SettingsError`."""
         self._settings = settings
-        self._prices = PriceBook(settings.prices)
-        self._adapters: dict[Provider, ModelAdapter] = {}
+        self._endpoints = settings.endpoints()
+        self._prices = PriceBook(_operator_prices(self._endpoints, settings))
+        self._adapters: dict[str, ModelAdapter] = {}
         self._adapters_lock = threading.Lock()
         self._models = self._list_models()
 
@@ -53,32 +57,33 @@ class Gateway:
         *,
         units: Units,
         actor: Actor,
-        progress: Callable[[dict[str, Any]], None],
+        progress: Progress,
         left: threading.Event | None = None,
     ) -> Outcome[T]:
         """Ask a model, until it gives an answer that keeps the contract or fails to for the second time.
 
         Every call is recorded for ``actor`` in a transaction of its own. ``progress`` gets the sums so far with each
-        step; once ``left`` is set no further call is made. Raises `ModelUnknown`, `PriceUnknown`, `ModelContractError`,
-        `ModelRefusal`, `ClientLeft`, and `ProviderError`.
+        step, and each piece of a reply. Once ``left`` is set, the call under way is ended and no further one is made.
+        Raises `ModelUnknown`, `PriceUnknown`, `ModelContractError`, `ModelRefusal`, `ClientLeft`,
+        `BudgetExceeded`, `TokenLimitReached`, and `ProviderError`.
         """
         model = self.resolve(conversation.model)
-        if self._prices.price(model.provider, model.name) is None:
-            raise PriceUnknown(model.id)
-        settings = self._settings
-        account = Account(units, actor, conversation.operation, conversation.task_id, model, self._prices)
-        line = Line(
+        bounds = ReadingBounds(self._settings.max_reads, self._settings.max_file_bytes, self._settings.max_read_bytes)
+        account = Account(
+            units=units,
+            actor=actor,
+            operation=conversation.operation,
+            task_id=conversation.task_id,
             model=model,
-            adapter=self._adapter(model.provider),
-            ledger=Ledger(account),
-            bounds=ReadingBounds(settings.max_reads, settings.max_file_bytes, settings.max_read_bytes),
-            max_calls=settings.max_calls,
-            max_tokens=settings.max_tokens,
-            progress=progress,
-            left=left or threading.Event(),
+            prices=self._prices,
+            project_id=conversation.project_id,
+            session_id=conversation.session_id,
+            call_limit=conversation.settings.call_limit,
+            call_s=self._settings.timeout_s + self._settings.connect_timeout_s,
         )
+        line = self._line(account, conversation.settings, progress, StopSignal.of(left))
         with measured_conversation(conversation.operation, model.id, len(conversation.prompt)):
-            return Dialogue(conversation, line).run()
+            return Dialogue(conversation, line, bounds, self._settings.max_calls).run()
 
     def close(self) -> None:
         """Close the connections to the providers; the next conversation opens new ones."""
@@ -87,28 +92,77 @@ class Gateway:
         for adapter in adapters.values():
             adapter.close()
 
+    def _line(self, account: Account, use: ModelUse, progress: Progress, stop: StopSignal) -> Line:
+        most = self._settings.max_tokens
+        return Line(
+            operation=account.operation,
+            models=[account.model, *self._fallbacks(account.model, use)],
+            adapter=self._adapter,
+            ledger=Ledger(account),
+            max_tokens=min(use.max_tokens or most, most),
+            temperature=use.temperature,
+            token_limit=use.token_limit(account.operation),
+            retries=self._settings.retries,
+            progress=progress,
+            stop=stop,
+        )
+
+    def _fallbacks(self, model: Model, use: ModelUse) -> list[Model]:
+        """Return the models that may take over: never an outside one from one inside the house, which is told more."""
+        found = [_found(self._models, name) for name in use.fallback]
+        return [
+            other
+            for other in dict.fromkeys(found)
+            if other is not None and other != model and other.price_input is not None
+            if model.outside or not other.outside
+        ]
+
     def _list_models(self) -> list[Model]:
-        models = [self._model(provider, name) for provider, name in self._settings.names()]
-        models.append(self._model(Provider.OFFLINE, OFFLINE_MODEL))
+        models = [
+            self._model(endpoint.protocol, name, endpoint) for endpoint in self._endpoints for name in endpoint.models
+        ]
+        models.append(self._model(Provider.OFFLINE, OFFLINE_MODEL, None))
         default = _default(models, self._settings.default_model)
         return [model.model_copy(update={"default": model is default}) for model in models]
 
-    def _model(self, provider: Provider, name: str) -> Model:
-        price = self._prices.price(provider, name)
+    def _model(self, provider: Provider, name: str, endpoint: Endpoint | None) -> Model:
+        place = endpoint.name if endpoint else OFFLINE_MODEL
+        price = self._prices.price(provider, name, place)
+        window = endpoint.context_windows.get(name) if endpoint else None
         return Model(
-            id=OFFLINE_MODEL if provider is Provider.OFFLINE else f"{provider}/{name}",
+            id=f"{place}/{name}" if endpoint else OFFLINE_MODEL,
             provider=provider,
             name=name,
-            context_window=self._prices.context_window(provider, name),
+            context_window=window or self._prices.context_window(provider, name),
             price_input=float(price.input) if price else None,
             price_output=float(price.output) if price else None,
+            endpoint=place,
+            outside=endpoint.outside if endpoint else False,
         )
 
-    def _adapter(self, provider: Provider) -> ModelAdapter:
+    def _adapter(self, model: Model) -> ModelAdapter:
         with self._adapters_lock:
-            if provider not in self._adapters:
-                self._adapters[provider] = _make_adapter(provider, self._settings)
-            return self._adapters[provider]
+            if model.endpoint not in self._adapters:
+                self._adapters[model.endpoint] = self._make_adapter(model.endpoint)
+            return self._adapters[model.endpoint]
+
+    def _make_adapter(self, name: str) -> ModelAdapter:
+        endpoint = next((endpoint for endpoint in self._endpoints if endpoint.name == name), None)
+        if endpoint is None:
+            return OfflineAdapter()
+        # The SDKs take most of a second to import, which the start of the server need not wait for.
+        if endpoint.protocol is Provider.OPENAI:
+            from devstudio_server.ai.openai_adapter import OpenAIAdapter  # noqa: PLC0415 - see above
+
+            return OpenAIAdapter(endpoint, self._settings)
+        from devstudio_server.ai.anthropic_adapter import AnthropicAdapter  # noqa: PLC0415 - see above
+
+        return AnthropicAdapter(endpoint, self._settings)
+
+
+def _operator_prices(endpoints: list[Endpoint], settings: GatewaySettings) -> dict[str, TokenPrice]:
+    named = {f"{endpoint.name}/{name}": price for endpoint in endpoints for name, price in endpoint.prices.items()}
+    return {**named, **settings.prices}
 
 
 def _default(models: list[Model], wanted: str | None) -> Model:
@@ -120,24 +174,16 @@ def _default(models: list[Model], wanted: str | None) -> Model:
 
 
 def _find(models: list[Model], model_id: str) -> Model:
-    """Return the model with this id; a bare name is enough when only one provider has it."""
+    """Return the model with this id; a bare name is enough when only one endpoint has it. Raises `ModelUnknown`."""
+    model = _found(models, model_id)
+    if model is None:
+        raise ModelUnknown(model_id, [model.id for model in models])
+    return model
+
+
+def _found(models: list[Model], model_id: str) -> Model | None:
     for model in models:
         if model.id == model_id:
             return model
     named = [model for model in models if model.name == model_id]
-    if len(named) == 1:
-        return named[0]
-    raise ModelUnknown(model_id, [model.id for model in models])
-
-
-def _make_adapter(provider: Provider, settings: GatewaySettings) -> ModelAdapter:
-    # The SDKs take most of a second to import, which the start of the server need not wait for.
-    if provider is Provider.OPENAI:
-        from devstudio_server.ai.openai_adapter import OpenAIAdapter  # noqa: PLC0415 - see above
-
-        return OpenAIAdapter(settings)
-    if provider is Provider.ANTHROPIC:
-        from devstudio_server.ai.anthropic_adapter import AnthropicAdapter  # noqa: PLC0415 - see above
-
-        return AnthropicAdapter(settings)
-    return OfflineAdapter()
+    return named[0] if len(named) == 1 else None

@@ -84,37 +84,40 @@ class Ledger:
         """
         self.release()
         account = self._account
-        if account.prices.price(model.provider, model.name) is None:
+        if account.prices.price(model.provider, model.name, model.endpoint) is None:
             raise PriceUnknown(model.id)
         self._model = model
         tokens = count_unanswered(request)
-        amount = account.prices.worst_cost(model.provider, model.name, worst_case(request))
+        amount = account.prices.worst_cost(model.provider, model.name, worst_case(request), model.endpoint)
         if not amount:
             return
         hold = Hold(
             purpose=account.purpose,
             operation=account.operation,
-            provider=model.provider.value,
+            provider=model.endpoint or model.provider.value,
             model=model.name,
             amount=rounded_up(amount),
-            estimate=rounded(account.prices.cost(model.provider, model.name, tokens)),
+            estimate=rounded(account.prices.cost(model.provider, model.name, tokens, model.endpoint)),
             tokens_input=tokens.input,
             context_size=request_size(request),
             hold_s=account.call_s,
             limit=account.call_limit,
         )
-        self._held = self._desk.do(account.actor, lambda budgets: budgets.reserve(hold))
+        self._held = self._desk.do(account.actor, lambda budgets: budgets.reserve(hold), account.purpose)
 
     def record(self, call: CallRecord) -> None:
         """Write one call down, and settle what was held for it."""
         account, model = self._account, self._model
-        cost = account.prices.cost(model.provider, model.name, call.tokens)
+        cost = account.prices.cost(model.provider, model.name, call.tokens, model.endpoint)
         self._calls.append(call)
         self._cost += cost
         count_call(account.operation, model.id, call.tokens.input + call.tokens.output, float(cost))
         held, self._held = self._held, None
         warnings = self._desk.do(
-            account.actor, lambda budgets: budgets.settle(_metric(account, model, call, cost), held)
+            account.actor,
+            lambda budgets: budgets.settle(_metric(account, model, call, cost), held),
+            account.purpose,
+            held,
         )
         self._warnings += [warning for warning in warnings if warning not in self._warnings]
 
@@ -122,7 +125,8 @@ class Ledger:
         """Hold nothing any more for a call that was not made, or not billed."""
         held, self._held = self._held, None
         if held is not None:
-            self._desk.do(self._account.actor, lambda budgets: budgets.release(held))
+            account = self._account
+            self._desk.do(account.actor, lambda budgets: budgets.release(held), account.purpose, held)
 
     def usage(self) -> UsageRead:
         """Return the sums so far."""
@@ -152,7 +156,7 @@ def _metric(account: Account, model: Model, call: CallRecord, cost: Decimal) -> 
         session_id=account.session_id,
         task_id=account.task_id,
         operation_type=account.operation,
-        provider=model.provider.value,
+        provider=model.endpoint or model.provider.value,
         model_used=model.name,
         tokens_input=call.tokens.input,
         tokens_output=call.tokens.output,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, cast
 
 import openai
-from openai.types.chat import ChatCompletion, ChatCompletionMessage, ChatCompletionMessageParam, ChatCompletionToolParam
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam, ChatCompletionToolParam
+from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
 from devstudio_server.ai.errors import (
     ProviderError,
@@ -19,6 +24,7 @@ from devstudio_server.ai.errors import (
 from devstudio_server.ai.metering import whole_number
 from devstudio_server.ai.ports import (
     AssistantMessage,
+    Delta,
     Message,
     ModelReply,
     ModelRequest,
@@ -29,54 +35,67 @@ from devstudio_server.ai.ports import (
     ToolSpec,
     UserMessage,
 )
-from devstudio_server.ai.settings import GatewaySettings
+from devstudio_server.ai.streamed import StreamedAdapter
+from devstudio_server.ai.wires import Hooks, trusted
 
-_PROVIDER = "openai"
 _STOPS: dict[str, Stop] = {"tool_calls": "tool_calls", "length": "length", "content_filter": "refusal"}
 
 
-class OpenAIAdapter:
-    """Speaks to ``settings.openai_base_url``, or to OpenAI."""
+class OpenAIAdapter(StreamedAdapter[openai.OpenAI]):
+    """Speaks Chat Completions with its endpoint."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
-        """Open no connection yet."""
-        self._timeout_s = settings.timeout_s
-        self._token_parameter = settings.openai_token_parameter
-        self._client = openai.OpenAI(
-            api_key=settings.openai_api_key,
-            base_url=settings.openai_base_url,
-            timeout=openai.Timeout(settings.timeout_s, connect=settings.connect_timeout_s),
-            max_retries=settings.retries,
+    sdk_error = openai.OpenAIError
+
+    def open_client(self, hooks: Hooks) -> openai.OpenAI:
+        """Open a client that repeats nothing by itself."""
+        timeout = openai.Timeout(self.settings.timeout_s, connect=self.settings.connect_timeout_s)
+        return openai.OpenAI(
+            api_key=self.endpoint.api_key,
+            base_url=self.endpoint.base_url,
+            timeout=timeout,
+            max_retries=0,
+            http_client=openai.DefaultHttpxClient(timeout=timeout, verify=trusted(), **self.http(hooks)),
         )
 
-    def reply(self, request: ModelRequest) -> ModelReply:
-        """Call the model once; raises a `ProviderError`."""
-        try:
-            completion = self._client.chat.completions.create(
-                model=request.model,
-                messages=list(_messages(request)),
-                tools=[_tool(tool) for tool in request.tools],
-                extra_body={self._token_parameter: request.max_tokens},
-            )
-            return _reply(completion)
-        except openai.APIError as error:
-            raise self._explained(error, request.model) from None  # the SDK's error carries the provider's raw body
-        except (ValueError, AttributeError, TypeError, IndexError):
-            raise error_for_malformed(_PROVIDER) from None
+    def open_stream(
+        self, client: openai.OpenAI, request: ModelRequest
+    ) -> AbstractContextManager[Iterator[ChatCompletionChunk]]:
+        """Send the request."""
+        return client.chat.completions.create(
+            model=request.model,
+            messages=list(_messages(request)),
+            tools=[_tool(tool) for tool in request.tools] or openai.omit,
+            temperature=openai.omit if request.temperature is None else request.temperature,
+            stream=True,
+            stream_options={"include_usage": True},
+            extra_body={self.endpoint.token_parameter: request.max_tokens},
+        )
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+    def gather(self) -> _Gathered:
+        """Return an empty reply."""
+        return _Gathered()
 
-    def _explained(self, error: openai.APIError, model: str) -> ProviderError:
+    def explain(self, error: Exception, request: ModelRequest) -> ProviderError:
+        """Return what an exception of the SDK means."""
         if isinstance(error, openai.APITimeoutError):
-            return error_for_timeout(_PROVIDER, self._timeout_s)
+            return error_for_timeout(self.endpoint, self.settings.timeout_s)
         if isinstance(error, openai.APIConnectionError):
-            return error_for_connection(_PROVIDER, error.__cause__)
+            return error_for_connection(self.endpoint, error.__cause__)
         if isinstance(error, openai.APIStatusError):
-            retry_after = error.response.headers.get("retry-after")
-            return error_for_status(_PROVIDER, model, error.status_code, retry_after, error.code)
-        return error_for_malformed(_PROVIDER)
+            return error_for_status(self.endpoint, request.model, error.status_code, error.response.headers, error.code)
+        if isinstance(error, openai.APIError) and isinstance(error.body, dict):
+            status = _status_of(error.code)
+            return error_for_status(self.endpoint, request.model, status, {}, error.code)
+        return error_for_malformed(self.endpoint)
+
+
+def _status_of(code: object) -> int:
+    """Return the HTTP status that an error would have had if it had not come in the middle of a stream."""
+    if code in {"rate_limit_exceeded", "insufficient_quota"}:
+        return HTTPStatus.TOO_MANY_REQUESTS
+    status = int(code) if isinstance(code, str | int) and str(code).isdecimal() else 0
+    is_error = HTTPStatus.BAD_REQUEST <= status < 600  # noqa: PLR2004 - where the statuses end
+    return status if is_error else HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _tool(tool: ToolSpec) -> ChatCompletionToolParam:
@@ -116,50 +135,114 @@ def _assistant(message: AssistantMessage) -> dict[str, Any]:
     return turn
 
 
-def _reply(completion: ChatCompletion) -> ModelReply:
-    choice = completion.choices[0]
-    calls = tuple(_tool_calls(choice.message))
-    stop: Stop = "tool_calls" if calls else "end"
-    if choice.message.refusal:
-        stop = "refusal"
-    return ModelReply(
-        text=choice.message.content or "",
-        tool_calls=calls,
-        stop=_STOPS.get(choice.finish_reason, stop),
-        usage=_usage(completion),
-        native=_native(choice.message),
-    )
+@dataclass
+class _ToolCall:
+    """A tool call as far as it has come."""
+
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
 
 
-def _tool_calls(message: ChatCompletionMessage) -> Iterator[ToolCall]:
-    for call in message.tool_calls or ():
-        if call.type == "function":
-            raw = call.function.arguments
-            yield ToolCall(call.id, call.function.name, _json_object(raw), raw)
+class _Gathered:
+    """A reply as far as it has come."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._calls: dict[int, _ToolCall] = {}
+        self._refused = False
+        self._finish = ""
+        self._usage = TokenUsage()
+        self._size = 0
+
+    def add(self, chunk: ChatCompletionChunk) -> Iterator[Delta]:
+        if chunk.usage is not None:
+            self._usage = _usage(chunk)
+        for choice in chunk.choices or ():
+            yield from self._add_delta(choice.delta)
+            if choice.finish_reason:
+                self._finish = choice.finish_reason
+                self.complete = True
+
+    def begun(self) -> bool:
+        return bool(self._text or self._calls or self._reasoning or self.complete)
+
+    def size(self) -> int:
+        return self._size
+
+    def reply(self, stop: Stop | None = None) -> ModelReply:
+        calls = tuple(_tool_call(call) for _, call in sorted(self._calls.items()))
+        reason: Stop = "refusal" if self._refused else "tool_calls" if calls else "end"
+        return ModelReply(
+            text="".join(self._text),
+            tool_calls=calls,
+            stop=stop or _STOPS.get(self._finish, reason),
+            usage=self._usage,
+            native=_native("".join(self._reasoning)),
+        )
+
+    def _add_delta(self, delta: ChoiceDelta | None) -> Iterator[Delta]:
+        if delta is None:
+            return
+        self._refused = self._refused or bool(delta.refusal)
+        self._keep(self._reasoning, (delta.model_extra or {}).get("reasoning_content"))
+        if self._keep(self._text, delta.content):
+            yield Delta("text", self._text[-1])
+        for part in delta.tool_calls or ():
+            call = self._call(part.index, part.id)
+            function = part.function
+            call.id = call.id or part.id or ""
+            call.name = call.name or (function.name if function else None) or ""
+            if self._keep(call.arguments, function.arguments if function else None):
+                yield Delta("tool", call.arguments[-1], call.name)
+
+    def _call(self, index: int | None, identity: str | None) -> _ToolCall:
+        """Return the call that a piece belongs to; some servers give no index, and a new id with each call."""
+        if not isinstance(index, int):
+            last = len(self._calls) - 1
+            known = last >= 0 and identity in {None, "", self._calls[last].id}
+            index = last if known else last + 1
+        return self._calls.setdefault(index, _ToolCall())
+
+    def _keep(self, parts: list[str], piece: object) -> bool:
+        if not piece:
+            return False
+        if not isinstance(piece, str):
+            raise TypeError
+        parts.append(piece)
+        self._size += len(piece)
+        return True
+
+
+_call_numbers = itertools.count(1)
+
+
+def _tool_call(call: _ToolCall) -> ToolCall:
+    raw = "".join(call.arguments)
+    return ToolCall(call.id or f"call_{next(_call_numbers)}", call.name, _json_object(raw), raw)
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(text)
+        value = json.loads(text or "{}")  # some servers send nothing for no arguments
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
 
-def _native(message: ChatCompletionMessage) -> dict[str, Any] | None:
+def _native(reasoning: str) -> dict[str, Any] | None:
     """Keep the reasoning that some compatible servers want back in the turns of a tool loop."""
-    reasoning = (message.model_extra or {}).get("reasoning_content")
     return {"reasoning_content": reasoning} if reasoning else None
 
 
-def _usage(completion: ChatCompletion) -> TokenUsage:
-    usage = completion.usage
-    if usage is None:
-        return TokenUsage()
-    details = usage.prompt_tokens_details
+def _usage(chunk: ChatCompletionChunk) -> TokenUsage:
+    usage = chunk.usage
+    details = getattr(usage, "prompt_tokens_details", None)
     return TokenUsage(
-        tokens_input=whole_number(usage.prompt_tokens),
-        tokens_output=whole_number(usage.completion_tokens),
+        tokens_input=whole_number(getattr(usage, "prompt_tokens", None)),
+        tokens_output=whole_number(getattr(usage, "completion_tokens", None)),
         cache_read=whole_number(getattr(details, "cached_tokens", None)),
         cache_write=whole_number(getattr(details, "cache_write_tokens", None)),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from devstudio_server.ai.subjects import Subject
+from devstudio_server.kit.stopping import StopSignal
 
-Stop = Literal["tool_calls", "end", "length", "refusal"]
+Stop = Literal["tool_calls", "end", "length", "refusal", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ class RepositoryReader(Protocol):
 class ModelRequest:
     """One call of a model: the whole conversation so far, and the tools on offer.
 
-    ``max_tokens`` bounds the reply. ``subject`` and ``reader`` are for a provider that works on this server by rules;
-    an adapter of an outside model never sends them.
+    ``max_tokens`` bounds the reply; ``temperature`` is ``None`` where the model's own shall hold. ``subject`` and
+    ``reader`` are for a provider that works on this server by rules; an adapter of an outside model never sends them.
     """
 
     model: str
@@ -105,11 +106,39 @@ class ModelRequest:
     max_tokens: int
     subject: Subject = field(repr=False)
     reader: RepositoryReader | None = field(default=None, repr=False)
+    temperature: float | None = None
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A piece of a reply as it arrives: text, or a part of the arguments of the tool ``name``."""
+
+    kind: Literal["text", "tool"]
+    text: str
+    name: str = ""
+
+
+def _no_delta(_delta: Delta) -> None:
+    """Drop a piece when nobody listens."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who follows a call: ``delta`` gets each piece as it arrives, ``stop`` ends the call at once, even while it reads.
+
+    ``delta`` runs in the thread of the call, between two pieces; what it raises ends the call.
+    """
+
+    delta: Callable[[Delta], None] = _no_delta
+    stop: StopSignal = field(default_factory=StopSignal)
 
 
 @dataclass(frozen=True)
 class ModelReply:
-    """One turn of the model, why it stopped, and what it used."""
+    """One turn of the model, why it stopped, and what it used.
+
+    A reply that was ``stopped`` holds what had come until then.
+    """
 
     text: str
     tool_calls: tuple[ToolCall, ...]
@@ -125,8 +154,11 @@ class ModelReply:
 class ModelAdapter(Protocol):
     """One provider. Shared by all threads, so it keeps no state of a conversation."""
 
-    def reply(self, request: ModelRequest) -> ModelReply:
-        """Call the model once; raises a `ProviderError` of `errors` when no usable reply came."""
+    def reply(self, request: ModelRequest, listener: Listener) -> ModelReply:
+        """Call the model once, and tell ``listener`` each piece.
+
+        Raises a `ProviderError` of `errors` when no usable reply came; its ``partial`` holds what had come.
+        """
         ...
 
     def close(self) -> None:

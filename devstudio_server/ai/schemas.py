@@ -32,6 +32,8 @@ class Model(Shape):
     price_input: float | None
     price_output: float | None
     default: bool = False
+    endpoint: str = Field("", description="The server that has it; the first part of the id.")
+    outside: bool = Field(default=True, description="False when it runs inside the company's own house.")
 
 
 class ModelList(Shape):

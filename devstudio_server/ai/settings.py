@@ -6,26 +6,23 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, cast
+from typing import cast
 
+from devstudio_server.ai.cassette_settings import CassetteSettings
+from devstudio_server.ai.endpoints import (
+    Endpoint,
+    SettingsError,
+    TokenParameter,
+    TokenPrice,
+    read_endpoints,
+    read_price,
+)
 from devstudio_server.ai.schemas import Provider
 
-TokenParameter = Literal["max_completion_tokens", "max_tokens"]
+__all__ = ["Endpoint", "GatewaySettings", "SettingsError", "TokenPrice"]
 
 DEFAULT_OPENAI_MODELS = ("gpt-6.1-sol", "gpt-6.1-terra", "gpt-6-luna")
 DEFAULT_ANTHROPIC_MODELS = ("claude-sonnet-5-5", "claude-opus-5-5", "claude-haiku-5-5")
-
-
-class SettingsError(ValueError):
-    """A variable of the environment cannot be read; the message names it and says what it takes."""
-
-
-@dataclass(frozen=True)
-class TokenPrice:
-    """US dollars per million tokens."""
-
-    input: Decimal
-    output: Decimal
 
 
 @dataclass(frozen=True)
@@ -33,11 +30,12 @@ class GatewaySettings:
     """Keys, addresses, models and bounds. A provider without a key is not offered.
 
     ``max_tokens`` bounds one reply. ``timeout_s`` is how long one call may take, ``connect_timeout_s`` how long its
-    connection. ``retries`` is how often an SDK repeats a call on 429, 5xx and lost connections. ``max_calls`` and
-    ``max_reads`` bound the calls and the reading tool calls of one conversation; ``max_file_bytes`` and
-    ``max_read_bytes`` bound what one reading, and all of them together, hand to the model. ``prices`` (by model id)
-    come before the known ones. ``openai_token_parameter`` is the name that the server at ``openai_base_url`` takes:
-    OpenAI's current models refuse ``max_tokens``, some old compatible servers know nothing else.
+    connection. ``retries`` is how often a call is made again on 429, 5xx, lost connections and time-outs, while nothing
+    of an answer has come. ``max_calls`` and ``max_reads`` bound the calls and the reading tool calls of one
+    conversation; ``max_file_bytes`` and ``max_read_bytes`` bound what one reading, and all of them together, hand to
+    the model. ``prices`` (by model id) come before the known ones. ``openai_token_parameter`` is the name that the
+    server at ``openai_base_url`` takes: OpenAI's current models refuse ``max_tokens``, some old compatible servers know
+    nothing else. ``named_endpoints`` are the operator's own servers.
     """
 
     openai_api_key: str | None = field(default=None, repr=False)
@@ -57,16 +55,21 @@ class GatewaySettings:
     max_file_bytes: int = 65_536
     max_read_bytes: int = 524_288
     prices: Mapping[str, TokenPrice] = field(default_factory=dict)
+    named_endpoints: tuple[Endpoint, ...] = ()
+    cassette: CassetteSettings | None = None
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> GatewaySettings:
         """Read the variables of ``env``; raises `SettingsError`."""
+        cassette = _cassette(env, "DEVSTUDIO_MODEL_CASSETTE")
+        # A replay goes to no provider, so it needs no key; the SDKs want one all the same.
+        no_key = "replay" if cassette and cassette.mode == "replay" else None
         return cls(
-            openai_api_key=env.get("OPENAI_API_KEY") or None,
+            openai_api_key=env.get("OPENAI_API_KEY") or no_key,
             openai_base_url=env.get("OPENAI_BASE_URL") or None,
             openai_models=_names(env, "DEVSTUDIO_OPENAI_MODELS", cls.openai_models),
             openai_token_parameter=_token_parameter(env, "DEVSTUDIO_OPENAI_TOKEN_PARAMETER"),
-            anthropic_api_key=env.get("ANTHROPIC_API_KEY") or None,
+            anthropic_api_key=env.get("ANTHROPIC_API_KEY") or no_key,
             anthropic_base_url=env.get("ANTHROPIC_BASE_URL") or None,
             anthropic_models=_names(env, "DEVSTUDIO_ANTHROPIC_MODELS", cls.anthropic_models),
             default_model=env.get("DEVSTUDIO_DEFAULT_MODEL") or None,
@@ -74,13 +77,34 @@ class GatewaySettings:
             timeout_s=_number(env, "DEVSTUDIO_MODEL_TIMEOUT_S", cls.timeout_s, least=1),
             retries=int(_number(env, "DEVSTUDIO_MODEL_RETRIES", cls.retries, least=0)),
             prices=_prices(env, "DEVSTUDIO_MODEL_PRICES"),
+            named_endpoints=read_endpoints(env),
+            cassette=cassette,
         )
 
-    def names(self) -> list[tuple[Provider, str]]:
-        """Return the models of every provider that has a key, in the order of their configuration."""
-        openai = [(Provider.OPENAI, name) for name in self.openai_models if self.openai_api_key]
-        anthropic = [(Provider.ANTHROPIC, name) for name in self.anthropic_models if self.anthropic_api_key]
-        return openai + anthropic
+    def endpoints(self) -> list[Endpoint]:
+        """Return every endpoint that has a key, in the order of their configuration."""
+        openai = Endpoint(
+            name="openai",
+            protocol=Provider.OPENAI,
+            api_key=self.openai_api_key,
+            models=self.openai_models,
+            base_url=self.openai_base_url,
+            token_parameter=self.openai_token_parameter,
+            key_variable="OPENAI_API_KEY",
+            url_variable="OPENAI_BASE_URL",
+            models_variable="DEVSTUDIO_OPENAI_MODELS",
+        )
+        anthropic = Endpoint(
+            name="anthropic",
+            protocol=Provider.ANTHROPIC,
+            api_key=self.anthropic_api_key,
+            models=self.anthropic_models,
+            base_url=self.anthropic_base_url,
+            key_variable="ANTHROPIC_API_KEY",
+            url_variable="ANTHROPIC_BASE_URL",
+            models_variable="DEVSTUDIO_ANTHROPIC_MODELS",
+        )
+        return [*(endpoint for endpoint in (openai, anthropic) if endpoint.api_key), *self.named_endpoints]
 
 
 def _names(env: Mapping[str, str], name: str, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -108,20 +132,22 @@ def _token_parameter(env: Mapping[str, str], name: str) -> TokenParameter:
     return cast("TokenParameter", value)
 
 
+def _cassette(env: Mapping[str, str], name: str) -> CassetteSettings | None:
+    text = env.get(name, "").strip()
+    try:
+        return CassetteSettings.parse(text) if text else None
+    except ValueError as error:
+        message = f"{name} {error}"
+        raise SettingsError(message) from error
+
+
 def _prices(env: Mapping[str, str], name: str) -> dict[str, TokenPrice]:
     text = env.get(name, "").strip()
     if not text:
         return {}
     try:
         table = json.loads(text, parse_float=Decimal, parse_int=Decimal)
-        return {str(model): _price(entry) for model, entry in table.items()}
+        return {str(model): read_price(entry) for model, entry in table.items()}
     except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation) as error:
         message = f'{name} takes JSON such as {{"openai/my-model": {{"input": 1.0, "output": 4.0}}}}, prices from 0'
         raise SettingsError(message) from error
-
-
-def _price(entry: Mapping[str, Any]) -> TokenPrice:
-    price = TokenPrice(Decimal(entry["input"]), Decimal(entry["output"]))
-    if not (price.input.is_finite() and price.output.is_finite() and min(price.input, price.output) >= 0):
-        raise ValueError
-    return price

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Event
 from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
 from devstudio_server.db import Actor, Units
+from devstudio_server.kit.stopping import StopSignal
 from devstudio_server.web.ports import Ports
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Call:
     request_id: str
     if_match: int | None = None
     progress: Callable[[dict[str, Any]], None] = _no_progress
-    left: Event = field(default_factory=Event)
+    left: StopSignal = field(default_factory=StopSignal)
     _session: Session | None = None
 
     @property

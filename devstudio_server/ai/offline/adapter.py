@@ -6,19 +6,20 @@ from devstudio_server.ai.contract import TERMINAL_TOOLS
 from devstudio_server.ai.offline.generator import propose
 from devstudio_server.ai.offline.names import LABEL
 from devstudio_server.ai.offline.planner import plan
-from devstudio_server.ai.ports import ModelReply, ModelRequest, TokenUsage, ToolCall
+from devstudio_server.ai.ports import Delta, Listener, ModelReply, ModelRequest, TokenUsage, ToolCall
 from devstudio_server.ai.subjects import PlanSubject
 
 
 class OfflineAdapter:
     """Answers by rules, from the subject of a request. It never reads the prompt."""
 
-    def reply(self, request: ModelRequest) -> ModelReply:
+    def reply(self, request: ModelRequest, listener: Listener) -> ModelReply:
         """Answer at once, with the terminal tool that the subject asks for."""
         subject = request.subject
         answer = plan(subject) if isinstance(subject, PlanSubject) else propose(subject, request.reader)
         arguments = answer.model_dump(mode="json", exclude_none=True)
         call = ToolCall("offline", TERMINAL_TOOLS[type(answer)], arguments, answer.model_dump_json(exclude_none=True))
+        listener.delta(Delta("tool", call.raw, call.name))
         return ModelReply(LABEL, (call,), "tool_calls", TokenUsage(0, 0))
 
     def close(self) -> None:

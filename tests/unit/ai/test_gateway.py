@@ -212,8 +212,7 @@ def test_arguments_that_are_no_json(world: World) -> None:
     bad = Answer(calls=[Call("write_documents", '{"requirements": "# Req')])
     outcome = world.converse(world.gateway([bad, GOOD_PLAN]), plan_conversation())
     assert outcome.usage.calls == 2
-    wanted = {"openai": "were no JSON object", "anthropic": "missing or empty: requirements"}
-    assert wanted[world.protocol] in world.requests[1].turns[-1].text
+    assert "were no JSON object" in world.requests[1].turns[-1].text
 
 
 def test_refusal_is_not_asked_again(world: World) -> None:
@@ -272,11 +271,12 @@ def test_usage_that_cannot_be_true_is_estimated(
 
 def test_progress_counts_calls_and_cost(world: World) -> None:
     world.converse(world.gateway([NO_CALL, GOOD_PLAN]), plan_conversation())
-    assert {event["phase"] for event in world.events} == {"model"}
-    assert [event["calls"] for event in world.events] == [0, 1, 1]
-    assert world.events[-1]["cost_estimated"] == pytest.approx(float(COST_OF_ONE))
-    assert world.events[-1]["tokens_input"] == 1000
-    assert world.events[-1]["model"] == f"{world.protocol}/{world.model}"
+    assert {event["phase"] for event in world.events} == {"model", "delta"}
+    steps = [event for event in world.events if event["phase"] == "model"]
+    assert [event["calls"] for event in steps] == [0, 1, 1]
+    assert steps[-1]["cost_estimated"] == pytest.approx(float(COST_OF_ONE))
+    assert steps[-1]["tokens_input"] == 1000
+    assert steps[-1]["model"] == f"{world.protocol}/{world.model}"
 
 
 def test_no_further_call_once_the_client_has_left(world: World) -> None:
@@ -284,7 +284,7 @@ def test_no_further_call_once_the_client_has_left(world: World) -> None:
     gateway = world.gateway([NO_CALL, GOOD_PLAN])
 
     def leave_after_first(event: dict[str, object]) -> None:
-        if event["calls"] == 1:
+        if event.get("calls") == 1:
             left.set()
 
     with pytest.raises(ClientLeft):
@@ -302,8 +302,9 @@ def test_only_asked_stages_are_required(world: World) -> None:
     assert outcome.answer.requirements is None
 
 
-def test_the_sdk_repeats_what_is_safe_to_repeat(world: World) -> None:
+def test_what_is_safe_to_repeat_is_repeated_and_each_attempt_is_recorded(world: World) -> None:
     busy = Fault(503, headers={"retry-after-ms": "1"})
     outcome = world.converse(world.gateway([busy, GOOD_PLAN], retries=1), plan_conversation())
-    assert outcome.usage.calls == 1
+    assert outcome.usage.calls == 2
     assert len(world.requests) == 2
+    assert [(row.success, row.cost_estimated) for row in world.rows()] == [(False, 0), (True, COST_OF_ONE)]

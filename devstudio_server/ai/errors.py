@@ -5,17 +5,40 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from devstudio_server.ai.waiting import asked_wait_s
 from devstudio_server.kit.errors import AppError, BadGateway, Invalid, Unavailable
 
 if TYPE_CHECKING:
-    from devstudio_server.ai.endpoints import Endpoint
     from devstudio_server.ai.ports import ModelReply
 
 _DEFAULT_RETRY_S = 20
 _MAX_RETRY_S = 3600
+
+
+class Place(Protocol):
+    """Where models are, and the variables that an operator checks when it does not work."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def key_variable(self) -> str:
+        """The variable with its key."""
+        ...
+
+    @property
+    def url_variable(self) -> str:
+        """The variable with its address."""
+        ...
+
+    @property
+    def models_variable(self) -> str:
+        """The variable with its models."""
+        ...
 
 
 class ModelUnknown(Invalid):
@@ -163,7 +186,7 @@ class ProviderMalformed(ProviderError, BadGateway):
 
 
 def error_for_status(
-    endpoint: Endpoint, model: str, status: int, headers: Mapping[str, str], code: str | None
+    endpoint: Place, model: str, status: int, headers: Mapping[str, str], code: str | None
 ) -> ProviderError:
     """Return the error for an HTTP ``status`` of ``endpoint``.
 
@@ -176,7 +199,7 @@ def error_for_status(
 
 
 def _error_for_status(
-    endpoint: Endpoint, model: str, status: int, retry_after: str | None, code: str | None
+    endpoint: Place, model: str, status: int, retry_after: str | None, code: str | None
 ) -> ProviderError:
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return ProviderMisconfigured(
@@ -224,7 +247,7 @@ def _seconds(retry_after: str | None) -> int:
     return _DEFAULT_RETRY_S if math.isnan(seconds) else round(min(max(seconds, 1), _MAX_RETRY_S))
 
 
-def error_for_connection(endpoint: Endpoint, cause: BaseException | None) -> ProviderError:
+def error_for_connection(endpoint: Place, cause: BaseException | None) -> ProviderError:
     """Return the error for a lost connection: ``cause`` is the HTTP library's exception beneath the SDK's."""
     if type(cause).__name__ in {"ConnectError", "ConnectTimeout", "UnsupportedProtocol", "PoolTimeout"}:
         return ProviderUnreachable(
@@ -235,7 +258,7 @@ def error_for_connection(endpoint: Endpoint, cause: BaseException | None) -> Pro
     return error_for_incomplete(endpoint)
 
 
-def error_for_incomplete(endpoint: Endpoint) -> ProviderError:
+def error_for_incomplete(endpoint: Place) -> ProviderError:
     """Return the error for a reply that broke off."""
     return ProviderDisconnected(
         f"The connection to {endpoint.name} broke before the answer was complete. Nothing was applied. Try again.",
@@ -243,7 +266,7 @@ def error_for_incomplete(endpoint: Endpoint) -> ProviderError:
     )
 
 
-def error_for_timeout(endpoint: Endpoint, timeout_s: float) -> ProviderError:
+def error_for_timeout(endpoint: Place, timeout_s: float) -> ProviderError:
     """Return the error for a call that took longer than ``timeout_s``."""
     return ProviderTimedOut(
         f"{endpoint.name} gave no answer within {timeout_s:g} seconds. Try again, choose a faster model, or ask for "
@@ -252,7 +275,7 @@ def error_for_timeout(endpoint: Endpoint, timeout_s: float) -> ProviderError:
     )
 
 
-def error_for_malformed(endpoint: Endpoint) -> ProviderError:
+def error_for_malformed(endpoint: Place) -> ProviderError:
     """Return the error for an answer that is not the provider's protocol."""
     return ProviderMalformed(
         f"{endpoint.name} answered with something that is not its protocol. An operator checks "

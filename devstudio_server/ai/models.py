@@ -25,7 +25,7 @@ class Metric(TenantRow):
     ``estimated`` marks token counts that the provider did not give, or gave absurdly, and that were made from the
     lengths of the texts. ``context_size`` is what was sent, ``diff_size`` the text of the answer's files or documents.
     ``tokens_cache_read`` and ``tokens_cache_write`` are those of ``tokens_input`` that the provider's cache gave and
-    took.
+    took. ``carried`` tells what was sent, by name, SHA-256 and size in bytes, and never holds any of it.
     """
 
     __tablename__ = "ds_metrics"
@@ -52,6 +52,7 @@ class Metric(TenantRow):
     success: Mapped[bool]
     context_size: Mapped[int | None]
     diff_size: Mapped[int | None]
+    carried: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
 
 
 class AgentSettings(VersionedRow):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from devstudio_server.ai.budgets import BudgetService
+from devstudio_server.ai.budgets import BudgetService, Purpose
 from devstudio_server.db import Actor, Units
 from devstudio_server.kit.errors import AppError, Unavailable
 
@@ -21,26 +21,19 @@ BATCH = 100
 """How many requests one transaction takes: other writers of the tenant wait no longer than that takes."""
 
 T = TypeVar("T")
-_Key = tuple[UUID, UUID]
 
 
 @dataclass(eq=False)
 class _Request:
-    """What one thread wants done, and what came of it."""
+    """What one thread wants done, and what came of it. ``woken`` when it is done, or when its thread serves next."""
 
     work: Callable[[BudgetService], Any]
+    purpose: Purpose
+    reservation_id: UUID | None
+    woken: threading.Event = field(default_factory=threading.Event)
     done: bool = False
     result: Any = None
     error: BaseException | None = None
-
-
-@dataclass(eq=False)
-class _Line:
-    """Those who wait, of one person of one tenant: a unit of work has one actor."""
-
-    turn: threading.Lock = field(default_factory=threading.Lock)
-    waiting: list[_Request] = field(default_factory=list)
-    users: int = 0
 
 
 class BudgetDesk:
@@ -50,43 +43,49 @@ class BudgetDesk:
         """Work on the database of ``units``."""
         self._units = weakref.ref(units)
         self._lock = threading.Lock()
-        self._lines: dict[_Key, _Line] = {}
+        # Those who wait, by tenant and person: a unit of work has one actor. A line is there while somebody serves it.
+        self._lines: dict[tuple[UUID, UUID], list[_Request]] = {}
 
-    def do(self, actor: Actor, work: Callable[[BudgetService], T]) -> T:
+    def do(
+        self, actor: Actor, work: Callable[[BudgetService], T], purpose: Purpose, reservation_id: UUID | None = None
+    ) -> T:
         """Do ``work`` for ``actor``, return once it is committed, and raise what it raised.
 
         ``work`` either changes something or raises an `AppError`, never both: those it shares a transaction with go on.
+        It concerns the budgets of ``purpose`` and that reservation.
         """
-        request = _Request(work)
-        key = (actor.tenant_id, actor.user_id)
-        line = self._enter(key, request)
-        try:
-            while not request.done:
-                with line.turn:
-                    if not request.done:
-                        self._serve(actor, self._take(line))
-        finally:
-            self._leave(key, line)
+        request = _Request(work, purpose, reservation_id)
+        if not self._is_first(actor, request):
+            request.woken.wait()
+        if not request.done:
+            self._serve_all(actor)
         if request.error is not None:
             raise request.error
         return cast("T", request.result)
 
-    def _enter(self, key: _Key, request: _Request) -> _Line:
+    def _is_first(self, actor: Actor, request: _Request) -> bool:
+        """Join the line; tell whether nobody else serves it."""
         with self._lock:
-            line = self._lines.setdefault(key, _Line())
-            line.users += 1
-            line.waiting.append(request)
-            return line
+            line = self._lines.get((actor.tenant_id, actor.user_id))
+            if line is None:
+                self._lines[actor.tenant_id, actor.user_id] = [request]
+                return True
+            line.append(request)
+            return False
 
-    def _take(self, line: _Line) -> list[_Request]:
+    def _serve_all(self, actor: Actor) -> None:
+        """Serve the line from its front, where this thread stands, and hand over to who is first then."""
+        key = (actor.tenant_id, actor.user_id)
         with self._lock:
-            batch, line.waiting = line.waiting[:BATCH], line.waiting[BATCH:]
-            return batch
-
-    def _leave(self, key: _Key, line: _Line) -> None:
+            line = self._lines[key]
+            batch, self._lines[key] = line[:BATCH], line[BATCH:]
+        self._serve(actor, batch)
+        for request in batch:
+            request.woken.set()
         with self._lock:
-            line.users -= 1
-            if not line.users:
+            if self._lines[key]:
+                self._lines[key][0].woken.set()
+            else:
                 del self._lines[key]
 
     def _serve(self, actor: Actor, batch: list[_Request]) -> None:
@@ -111,6 +110,8 @@ class BudgetDesk:
             raise RuntimeError(message)
         with units.begin(actor) as session:
             service = BudgetService(session)
+            held = [request.reservation_id for request in batch if request.reservation_id is not None]
+            service.expect((request.purpose for request in batch), held)
             for request in batch:
                 request.result = request.error = None
                 try:

@@ -71,7 +71,15 @@ class BudgetService:
         self._budgets = BudgetRepository(session)
         self._metrics = MetricRepository(session)
         self._known: dict[UUID, Budget | None] = {}
+        self._held: dict[UUID, BudgetReservation] = {}
         self._at = clock(session)
+
+    def expect(self, purposes: Iterable[Purpose], reservation_ids: Iterable[UUID]) -> None:
+        """Read together what several calls are going to need."""
+        self._look(self._subjects(*purposes))
+        wanted = list(reservation_ids)
+        if wanted:
+            self._held.update({row.id: row for row in self._budgets.reservations(wanted)})
 
     def reserve(self, hold: Hold) -> UUID:
         """Hold the worst case of a call in every budget that it counts in; raises `BudgetExceeded`."""
@@ -111,7 +119,7 @@ class BudgetService:
         was guessed then. A cost above the worst case is counted in full.
         """
         metric.cost_estimated = rounded(metric.cost_estimated)
-        reservation = self._budgets.reservation(reservation_id) if reservation_id is not None else None
+        reservation = self._reservation(reservation_id) if reservation_id is not None else None
         if reservation is not None and reservation.status not in {ReservationStatus.OPEN, ReservationStatus.EXPIRED}:
             _log.error("call_settled_twice", reservation=str(reservation.id), status=reservation.status)
             return []
@@ -136,7 +144,7 @@ class BudgetService:
 
     def release(self, reservation_id: UUID) -> None:
         """Hold nothing any more for a call that was not made."""
-        reservation = self._budgets.reservation(reservation_id)
+        reservation = self._reservation(reservation_id)
         if reservation is not None and reservation.status == ReservationStatus.OPEN:
             self._close(reservation, ReservationStatus.RELEASED, None)
 
@@ -264,14 +272,26 @@ class BudgetService:
 
     def _of(self, purpose: Purpose) -> list[Budget]:
         """Return the budgets that a call counts in, from the narrowest, each in its present period."""
-        wanted = [one for one in (purpose.task_id, purpose.project_id, self._tenant_id) if one is not None]
-        missing = [subject_id for subject_id in wanted if subject_id not in self._known]
+        wanted = self._subjects(purpose)
+        self._look(wanted)
+        return [found for subject_id in wanted if (found := self._known[subject_id]) is not None]
+
+    def _subjects(self, *purposes: Purpose) -> list[UUID]:
+        named = [one for purpose in purposes for one in (purpose.task_id, purpose.project_id) if one is not None]
+        return [*named, self._tenant_id]
+
+    def _look(self, subject_ids: Iterable[UUID]) -> None:
+        missing = {subject_id for subject_id in subject_ids if subject_id not in self._known}
         if missing:
             self._known.update(dict.fromkeys(missing))
             for budget in self._budgets.of(missing):
                 self._roll(budget)
                 self._known[budget.subject_id] = budget
-        return [found for subject_id in wanted if (found := self._known[subject_id]) is not None]
+
+    def _reservation(self, reservation_id: UUID) -> BudgetReservation | None:
+        if reservation_id not in self._held:
+            self._held.update({row.id: row for row in self._budgets.reservations([reservation_id])})
+        return self._held.get(reservation_id)
 
     def _roll(self, budget: Budget) -> None:
         """Begin a new month with nothing spent."""

@@ -41,9 +41,8 @@ class MetricRepository:
         self._session = session
 
     def add(self, metric: Metric) -> Metric:
-        """Store one call."""
+        """Store one call, together with all others that the unit adds."""
         self._session.add(metric)
-        self._session.flush()
         return metric
 
     def totals(self, *, task_id: UUID | None = None) -> UsageTotals:
@@ -94,10 +93,10 @@ class BudgetRepository:
         """Return the budgets of a tenant, of projects and of tasks."""
         return self._session.scalars(select(Budget).where(Budget.subject_id.in_(list(subject_ids)))).all()
 
-    def reservation(self, reservation_id: UUID) -> BudgetReservation | None:
-        """Return the reservation of a call."""
-        query = select(BudgetReservation).where(BudgetReservation.id == reservation_id)
-        return self._session.scalars(query).one_or_none()
+    def reservations(self, reservation_ids: Collection[UUID]) -> Sequence[BudgetReservation]:
+        """Return the reservations of calls."""
+        query = select(BudgetReservation).where(BudgetReservation.id.in_(list(reservation_ids)))
+        return self._session.scalars(query).all()
 
     def due(self, at: datetime, limit: int) -> Sequence[BudgetReservation]:
         """Return up to ``limit`` open reservations whose time is over."""

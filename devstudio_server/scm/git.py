@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Timer
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from devstudio_server.kit.errors import AppError
 from devstudio_server.scm.errors import (
@@ -66,8 +66,7 @@ class NumStat:
     binary: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
+class TreeEntry(NamedTuple):
     """A file, link or submodule of a tree, without its content. ``size`` is in bytes, 0 for a submodule."""
 
     path: str

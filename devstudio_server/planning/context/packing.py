@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from devstudio_server.planning.context.parts import (
     BYTES_PER_TOKEN,
     Context,
@@ -29,17 +31,22 @@ class Packer:
 
     def add_required(self, kind: PartKind, name: str, text: str, why: str) -> None:
         """Take a part that must be in: it may use up to half of the whole budget, and is cut there."""
-        self._take(kind, name, text, why, min(self.left, self.budget // 2))
+        self._take(Part(name, kind, text, part_tokens(name, text), why), min(self.left, self.budget // 2))
 
-    def add(self, kind: PartKind, name: str, text: str, why: str, most: int | None = None) -> bool:
-        """Take a part, cut to ``most`` tokens and to what is left; say when nothing of it fits."""
+    def add(
+        self, kind: PartKind, name: str, text: str, why: str, most: int | None = None, cut: str | None = None
+    ) -> bool:
+        """Take a part, cut to ``most`` tokens and to what is left; say when nothing of it fits.
+
+        ``cut`` says what the caller has cut of it already.
+        """
         if not text.strip():
             return False
         room = self.left if most is None else min(self.left, most)
         if room < part_tokens(name, "") + _SMALLEST_EXCERPT_TOKENS and part_tokens(name, text) > room:
             self.omit(kind, name, f"{tokens_of(text)} tokens did not fit into the {self.left} that were left")
             return False
-        self._take(kind, name, text, why, room)
+        self._take(Part(name, kind, text, part_tokens(name, text), why, cut), room)
         return True
 
     def omit(self, kind: PartKind, name: str, why: str, count: int = 1) -> None:
@@ -51,15 +58,13 @@ class Packer:
         parts = sorted(self._parts, key=lambda part: _ORDER[part.kind])
         return Context(tuple(parts), tuple(self._omitted), self.budget - self.left)
 
-    def _take(self, kind: PartKind, name: str, text: str, why: str, room: int) -> None:
-        whole = part_tokens(name, text)
-        cut = None
-        if whole > room:
-            text = cut_to(text, room - part_tokens(name, ""))
-            cut = f"{room} of {whole} tokens: the budget has no more room for it"
-        tokens = part_tokens(name, text)
-        self.left -= tokens
-        self._parts.append(Part(name, kind, text, tokens, why, cut))
+    def _take(self, part: Part, room: int) -> None:
+        if part.tokens > room:
+            text = cut_to(part.text, room - part_tokens(part.name, ""))
+            cut = f"the first {tokens_of(text)} of {tokens_of(part.text)} tokens: there is no more room"
+            part = replace(part, text=text, tokens=part_tokens(part.name, text), cut=cut)
+        self.left -= part.tokens
+        self._parts.append(part)
 
 
 def cut_to(text: str, tokens: int) -> str:

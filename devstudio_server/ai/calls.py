@@ -11,7 +11,7 @@ from typing import Any
 from devstudio_server.ai.errors import ClientLeft, ProviderError, TokenLimitReached
 from devstudio_server.ai.ledger import CallRecord, Ledger
 from devstudio_server.ai.metering import CountedTokens, count, count_unanswered, request_size
-from devstudio_server.ai.outgoing import prepare
+from devstudio_server.ai.outgoing import Carried, prepare
 from devstudio_server.ai.ports import Delta, Listener, ModelAdapter, ModelReply, ModelRequest
 from devstudio_server.ai.schemas import Model, Provider, UsageRead
 from devstudio_server.ai.waiting import wait_s
@@ -57,6 +57,7 @@ class Calls:
         self._line = line
         self._models = list(line.models)
         self._heard = False
+        self._carried: tuple[Carried, ...] = ()
         self.warnings: list[str] = []
 
     @property
@@ -81,8 +82,7 @@ class Calls:
     def settle(self, called: Called, *, success: bool, diff_size: int | None = None) -> None:
         """Record a call that brought a reply."""
         tokens = CountedTokens() if self._is_free() else count(called.request, called.reply)
-        size = request_size(called.request)
-        self._line.ledger.record(CallRecord(tokens, called.duration_ms, size, success, diff_size))
+        self._record(tokens, called.duration_ms, called.request, success=success, diff_size=diff_size)
 
     def usage(self) -> UsageRead:
         """Return the sums so far, and what is to be known of them."""
@@ -104,18 +104,26 @@ class Calls:
             reply = self._line.adapter(self.model).reply(request, Listener(self._tell, self._line.stop))
         except ProviderError as error:
             tokens = _tokens_of_failed(request, error)
-            self._line.ledger.record(
-                CallRecord(tokens, _milliseconds_since(started), request_size(request), success=False)
-            )
+            self._record(tokens, _milliseconds_since(started), request, success=False)
             raise
         except BaseException:
             # Whatever it was, the provider may have worked for it.
             tokens = CountedTokens() if self._is_free() else count_unanswered(request)
-            self._line.ledger.record(
-                CallRecord(tokens, _milliseconds_since(started), request_size(request), success=False)
-            )
+            self._record(tokens, _milliseconds_since(started), request, success=False)
             raise
         return Called(request, reply, _milliseconds_since(started))
+
+    def _record(
+        self,
+        tokens: CountedTokens,
+        duration_ms: int,
+        request: ModelRequest,
+        *,
+        success: bool,
+        diff_size: int | None = None,
+    ) -> None:
+        size = request_size(request)
+        self._line.ledger.record(CallRecord(tokens, duration_ms, size, success, diff_size, self._carried))
 
     def _prepared(self, request: ModelRequest) -> ModelRequest:
         """Return the request as it may leave, within the limits."""
@@ -123,6 +131,7 @@ class Calls:
             request, model=self.model.name, max_tokens=self._line.max_tokens, temperature=self._line.temperature
         )
         outgoing = prepare(request, self.model)
+        self._carried = outgoing.carried
         self.warnings += [warning for warning in outgoing.warnings() if warning not in self.warnings]
         limit = self._line.token_limit
         if limit is None or self._is_free():

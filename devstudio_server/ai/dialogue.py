@@ -25,6 +25,7 @@ from devstudio_server.ai.ports import (
     UserMessage,
 )
 from devstudio_server.ai.reading import READING_TOOLS, ReadingBounds, RepositoryTools
+from devstudio_server.ai.restricted import visible_reader
 from devstudio_server.ai.schemas import Model, UsageRead
 from devstudio_server.ai.subjects import PlanSubject, Subject
 from devstudio_server.ai.use import ModelUse
@@ -85,7 +86,8 @@ class Dialogue(Generic[T]):
         self._max_calls = max_calls
         self._messages: list[Message] = [*(conversation.earlier or (UserMessage(conversation.prompt),))]
         self._terminal = terminal_tool(conversation.answer)
-        self._repository = RepositoryTools(conversation.reader, bounds) if conversation.reader else None
+        reader = conversation.reader and visible_reader(conversation.reader, self._calls.model)
+        self._repository = RepositoryTools(reader, bounds) if reader else None
         self._tools = (*(reading_tools() if self._repository else ()), self._terminal)
 
     def run(self) -> Outcome[T]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
@@ -12,6 +12,7 @@ from devstudio_server.ai.budgets import Hold, Purpose, rounded, rounded_up
 from devstudio_server.ai.errors import PriceUnknown
 from devstudio_server.ai.metering import CountedTokens, count_unanswered, request_size, worst_case
 from devstudio_server.ai.models import Metric
+from devstudio_server.ai.outgoing import Carried
 from devstudio_server.ai.ports import ModelRequest
 from devstudio_server.ai.prices import PriceBook
 from devstudio_server.ai.schemas import Model, UsageRead
@@ -51,7 +52,7 @@ class Account:
 class CallRecord:
     """One call. ``context_size`` and ``diff_size`` are the characters that went out and that came back as an answer.
 
-    ``success`` tells whether it led to something usable.
+    ``success`` tells whether it led to something usable, ``carried`` what was sent, as digests.
     """
 
     tokens: CountedTokens
@@ -59,6 +60,7 @@ class CallRecord:
     context_size: int
     success: bool
     diff_size: int | None = None
+    carried: tuple[Carried, ...] = ()
 
 
 class Ledger:
@@ -139,6 +141,8 @@ class Ledger:
             estimated=any(call.tokens.estimated for call in self._calls),
             calls=len(self._calls),
             duration_ms=sum(call.duration_ms for call in self._calls),
+            tokens_cache_read=sum(call.tokens.cache_read for call in self._calls),
+            tokens_cache_write=sum(call.tokens.cache_write for call in self._calls),
             warnings=list(self._warnings),
         )
 
@@ -168,4 +172,5 @@ def _metric(account: Account, model: Model, call: CallRecord, cost: Decimal) -> 
         success=call.success,
         context_size=call.context_size,
         diff_size=call.diff_size,
+        carried=[asdict(part) for part in call.carried],
     )

@@ -17,7 +17,8 @@ from devstudio_server.ai.ports import (
     ToolMessage,
     UserMessage,
 )
-from devstudio_server.ai.schemas import Model, Provider
+from devstudio_server.ai.restricted import is_outside
+from devstudio_server.ai.schemas import Model
 from devstudio_server.ai.secret_scan import mask
 
 _MOST_NAME = 200
@@ -66,7 +67,7 @@ def prepare(request: ModelRequest, model: Model) -> Outgoing:
     Everything that the adapter sends is looked at: the system text, the prompt, the results of tools, and the turns
     before. Our own tools' descriptions have no text of others. The work is linear in the size of the request.
     """
-    cleaner = _Cleaner(outside=_is_outside(model))
+    cleaner = _Cleaner(outside=is_outside(model))
     system = cleaner.clean("system", request.system)
     messages = tuple(cleaner.message(message) for message in request.messages)
     return Outgoing(
@@ -74,10 +75,6 @@ def prepare(request: ModelRequest, model: Model) -> Outgoing:
         tuple(cleaner.carried[:_MOST_CARRIED]),
         tuple(MaskedSecret(kind, name, count) for (kind, name), count in cleaner.masked.items()),
     )
-
-
-def _is_outside(model: Model) -> bool:
-    return model.provider is not Provider.OFFLINE and bool(getattr(model, "outside", True))
 
 
 class _Cleaner:

@@ -17,7 +17,7 @@ RESTRICTED_FILE = ".devstudio/restricted"
 
 def is_outside(model: Model) -> bool:
     """Tell whether what is sent to ``model`` leaves the company's house; rules on this server never do."""
-    return model.provider is not Provider.OFFLINE and bool(getattr(model, "outside", True))
+    return model.provider is not Provider.OFFLINE and model.outside
 
 
 def without_restricted(markdown: str, model: Model) -> tuple[str, list[str]]:

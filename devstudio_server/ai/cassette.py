@@ -28,6 +28,8 @@ Hooks = dict[str, list[Callable[..., Any]]]
 _KEPT_HEADERS = ("content-type", "content-encoding", "retry-after")
 # A shorter key, such as those of local servers, could be a part of any text.
 _LEAST_KEY = 8
+# What this server makes at random and puts into prompts: ids of blocks, the tags of delimited data made from these.
+_MARKS = re.compile(r'(?<=<!-- id:)[0-9a-z]+|(?<=<data id=\\")[0-9a-f]+|(?<=</data id=\\")[0-9a-f]+')
 _NAME = re.compile(r"[0-9a-f]{32}-(\d+)\.json")
 
 
@@ -89,7 +91,7 @@ class Cassette:
             return _read(path)
         if number > 1:
             raise CassetteMiss.used_up(self._folder, number - 1)
-        raise CassetteMiss.unknown(self._folder, body, self._recorded())
+        raise CassetteMiss.unknown(self._folder, _without_marks(body), self._recorded())
 
     def keep(self, request: httpx2.Request, response: httpx2.Response, content: bytes, *, whole: bool) -> None:
         """Write one exchange down."""
@@ -136,7 +138,7 @@ class Cassette:
         return content.replace(self._key, b"[key]") if len(self._key) >= _LEAST_KEY else content
 
     def _digest(self, body: Any) -> str:
-        canonical = json.dumps([self._endpoint, body], sort_keys=True, separators=(",", ":"))
+        canonical = json.dumps([self._endpoint, _without_marks(body)], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
     def _recorded(self) -> Iterator[tuple[str, Any]]:
@@ -144,7 +146,7 @@ class Cassette:
             if _NAME.fullmatch(path.name):
                 exchange = _read(path)
                 if exchange.endpoint == self._endpoint:
-                    yield path.name, exchange.request
+                    yield path.name, _without_marks(exchange.request)
 
 
 class _Replay(httpx2.BaseTransport):
@@ -203,6 +205,13 @@ class _Tee(httpx2.SyncByteStream):
 def _ask_for_plain_text(request: httpx2.Request) -> None:
     """Keep the recording readable."""
     request.headers["accept-encoding"] = "identity"
+
+
+def _without_marks(body: Any) -> Any:
+    """Replace the marks by their order, so that the same work on another database is the same request."""
+    seen: dict[str, str] = {}
+    text = json.dumps(body, ensure_ascii=False)
+    return json.loads(_MARKS.sub(lambda mark: seen.setdefault(mark[0], str(len(seen) + 1)), text))
 
 
 def _file_name(digest: str, number: int) -> str:

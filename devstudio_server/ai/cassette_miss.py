@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any, Self
@@ -33,17 +34,26 @@ class CassetteMiss(ProviderError, Unavailable):
     @classmethod
     def unknown(cls, folder: Path, body: Any, recorded: Iterable[tuple[str, Any]]) -> Self:
         """Say in what the request differs from the recorded one that is most alike."""
-        differing = [(list(differences(request, body)), name) for name, request in recorded]
-        if not differing:
+        apart = [(list(differences(request, body)), name) for name, request in recorded]
+        if not apart:
             return cls(f"The cassette {folder} has no exchange with this endpoint. Record it anew.")
-        found, name = min(differing, key=lambda one: (len(one[0]), one[1]))
+        found, name = min(apart, key=lambda one: (sum(difference.size for difference in one[0]), one[1]))
         more = len(found) - _SHOWN_DIFFERENCES
-        shown = "; ".join(found[:_SHOWN_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
-        return cls(f"The cassette {folder} has no answer to this request. The nearest, {name}, differs: {shown}.")
+        shown = "; ".join(difference.text for difference in found[:_SHOWN_DIFFERENCES])
+        rest = f"; and {more} more" if more > 0 else ""
+        return cls(f"The cassette {folder} has no answer to this request. The nearest, {name}, differs: {shown}{rest}.")
 
 
-def differences(recorded: Any, sent: Any, where: str = "") -> Iterator[str]:
-    """Yield each place in which two JSON values differ, and how."""
+@dataclass(frozen=True)
+class Difference:
+    """One place in which two JSON values differ: how, and by about how many characters."""
+
+    text: str
+    size: int
+
+
+def differences(recorded: Any, sent: Any, where: str = "") -> Iterator[Difference]:
+    """Yield each place in which two JSON values differ."""
     if isinstance(recorded, dict) and isinstance(sent, dict):
         for key in dict.fromkeys((*recorded, *sent)):
             place = f"{where}.{key}" if where else str(key)
@@ -52,7 +62,20 @@ def differences(recorded: Any, sent: Any, where: str = "") -> Iterator[str]:
         for index, (one, other) in enumerate(zip_longest(recorded, sent, fillvalue=_NOTHING)):
             yield from differences(one, other, f"{where}[{index}]")
     elif type(recorded) is not type(sent) or recorded != sent:
-        yield f"{where} was {_shown(recorded, sent)}, and is {_shown(sent, recorded)}"
+        text = f"{where} was {_shown(recorded, sent)}, and is {_shown(sent, recorded)}"
+        yield Difference(text, _size(recorded, sent))
+
+
+def _size(recorded: Any, sent: Any) -> int:
+    if isinstance(recorded, str) and isinstance(sent, str):
+        same = _same_start(recorded, sent)
+        rest = recorded[same:][::-1], sent[same:][::-1]
+        return max(map(len, rest)) - _same_start(*rest)
+    return max(len(str(value)) for value in (recorded, sent) if value is not _NOTHING)
+
+
+def _same_start(one: str, other: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _shown(value: Any, other: Any) -> str:
@@ -61,8 +84,7 @@ def _shown(value: Any, other: Any) -> str:
         return "not there"
     start = 0
     if isinstance(value, str) and isinstance(other, str):
-        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(value, other, strict=False)))
-        start = max(same - _SHOWN_CHARACTERS // 3, 0)
+        start = max(_same_start(value, other) - _SHOWN_CHARACTERS // 3, 0)
         text = repr(value[start : start + _SHOWN_CHARACTERS])
     else:
         text = repr(value)

@@ -105,6 +105,25 @@ def test_a_miss_names_what_differs_from_the_nearest(server: ModelServer, folder:
     assert raised.value.status == 503
 
 
+def test_the_nearest_is_the_one_with_the_smallest_difference(server: ModelServer, folder: Path) -> None:
+    recording = recorder(folder)
+    for name in ("Alpha", "Betas", "Gamma"):
+        ask(recording, server, messages=[{"role": "user", "content": f"Plan {name} for me, please."}])
+    with pytest.raises(CassetteMiss, match="Plan Betas for me"):
+        ask(player(folder), messages=[{"role": "user", "content": "Plan Beta for me, please."}])
+
+
+def test_ids_that_this_server_made_are_matched_by_their_order(server: ModelServer, folder: Path) -> None:
+    text = '<data id="{}" name="x">\n1. One <!-- id:{} -->\n2. Two <!-- id:{} -->\n</data id="{}">'
+    recorded = text.format("2a92d118", "b55hgkccs3", "m6929vd56j", "2a92d118")
+    ask(recorder(folder), server, messages=[{"role": "user", "content": recorded}])
+    other = text.format("00aa00aa", "zzzzzzzzzz", "yyyyyyyyyy", "00aa00aa")
+    assert ask(player(folder), messages=[{"role": "user", "content": other}]).status_code == 200
+    mixed = text.format("00aa00aa", "zzzzzzzzzz", "zzzzzzzzzz", "00aa00aa")
+    with pytest.raises(CassetteMiss):
+        ask(player(folder), messages=[{"role": "user", "content": mixed}])
+
+
 def test_neither_key_nor_headers_are_in_files(server: ModelServer, folder: Path) -> None:
     server.keys = frozenset({"another-key"})  # the refusal repeats the key that was sent
     answer = ask(recorder(folder), server, note=f"my key is {KEY}")
@@ -169,7 +188,7 @@ def test_settings_that_cannot_be(text: str) -> None:
 
 def test_differences_are_named_by_place() -> None:
     found = list(differences({"a": [1, {"b": "x"}], "c": True}, {"a": [1, {"b": "y"}, 2], "d": None}))
-    assert found == [
+    assert [difference.text for difference in found] == [
         "a[1].b was 'x', and is 'y'",
         "a[2] was not there, and is 2",
         "c was True, and is not there",

@@ -9,7 +9,8 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import anthropic
-from anthropic.types import MessageParam, RawMessageStreamEvent, ToolParam
+from anthropic import omit
+from anthropic.types import CacheControlEphemeralParam, MessageParam, RawMessageStreamEvent, ToolParam
 
 from devstudio_server.ai.errors import (
     ProviderError,
@@ -20,6 +21,7 @@ from devstudio_server.ai.errors import (
 )
 from devstudio_server.ai.metering import whole_number
 from devstudio_server.ai.ports import (
+    AssistantMessage,
     Delta,
     Message,
     ModelReply,
@@ -41,6 +43,9 @@ _STOPS: dict[str, Stop] = {
     "refusal": "refusal",
 }
 _HOTTEST = 1.0
+_CACHED: CacheControlEphemeralParam = {"type": "ephemeral"}
+# An empty turn is refused by the API, and happens when the limit cuts at once.
+_NOTHING = [{"type": "text", "text": "(nothing)"}]
 # The statuses of https://docs.claude.com/en/api/errors, for errors that come in the middle of a stream.
 _STATUSES = {
     "invalid_request_error": HTTPStatus.BAD_REQUEST,
@@ -84,9 +89,9 @@ class AnthropicAdapter(StreamedAdapter[anthropic.Anthropic]):
         """Send the request."""
         return client.messages.create(
             model=request.model,
-            system=request.system or anthropic.omit,
-            messages=[_message(message) for message in request.messages],
-            tools=[_tool(tool) for tool in request.tools] or anthropic.omit,
+            system=[{"type": "text", "text": request.system, "cache_control": _CACHED}] if request.system else omit,
+            messages=_messages(request),
+            tools=[_tool(tool) for tool in request.tools] or omit,
             max_tokens=request.max_tokens,
             # The SDK has no name for it any more, though many models and compatible servers take it.
             extra_body=None if request.temperature is None else {"temperature": min(request.temperature, _HOTTEST)},
@@ -122,6 +127,27 @@ def _tool(tool: ToolSpec) -> ToolParam:
     return {"name": tool.name, "description": tool.description, "input_schema": dict(tool.schema)}
 
 
+def _messages(request: ModelRequest) -> list[MessageParam]:
+    """Return the messages, marked for the provider's cache where they are sent again.
+
+    The marks are at the ends of what stays the same: the tools and the system text always, the prompt and the turns so
+    far where the model has tools that make it come again. What is written into the cache costs more than what is not,
+    so nothing is marked that no second call would read.
+    """
+    messages = [_message(message) for message in request.messages]
+    if len(request.tools) > 1 or len(messages) > 1:
+        _mark(messages[0])
+        _mark(messages[-1])
+    return messages
+
+
+def _mark(message: MessageParam) -> None:
+    content = message["content"]
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(cast("list[Any]", content))
+    if blocks:
+        message["content"] = cast("Any", [*blocks[:-1], {**blocks[-1], "cache_control": _CACHED}])
+
+
 def _message(message: Message) -> MessageParam:
     if isinstance(message, UserMessage):
         return {"role": "user", "content": message.text}
@@ -138,7 +164,21 @@ def _message(message: Message) -> MessageParam:
                 for result in message.results
             ],
         }
-    return cast("MessageParam", message.native)
+    return cast("MessageParam", {**message.native}) if _is_native(message.native) else _rebuilt(message)
+
+
+def _is_native(native: object) -> bool:
+    return isinstance(native, dict) and "content" in native
+
+
+def _rebuilt(message: AssistantMessage) -> MessageParam:
+    """Say in this protocol what a model said in another one, before this one took over."""
+    text = [{"type": "text", "text": message.text}] if message.text else []
+    calls = [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments or {}}
+        for call in message.tool_calls
+    ]
+    return cast("MessageParam", {"role": "assistant", "content": [*text, *calls] or _NOTHING})
 
 
 class _Gathered:
@@ -246,5 +286,4 @@ def _json_object(text: str) -> dict[str, Any] | None:
 def _native(blocks: list[dict[str, Any]]) -> dict[str, Any]:
     """Keep the turn as it came, with its thinking blocks, which the next request must carry unchanged."""
     content = [block for block in blocks if block["type"] != "text" or block["text"]]
-    # An empty turn is refused by the API, and happens when the limit cuts at once.
-    return {"role": "assistant", "content": content or [{"type": "text", "text": "(nothing)"}]}
+    return {"role": "assistant", "content": content or _NOTHING}

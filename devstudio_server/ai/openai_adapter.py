@@ -38,6 +38,8 @@ from devstudio_server.ai.ports import (
 from devstudio_server.ai.streamed import StreamedAdapter
 from devstudio_server.ai.wires import Hooks, trusted
 
+# What some compatible servers call it; OpenAI keeps its models' reasoning to itself here.
+_REASONING = "reasoning_content"
 _STOPS: dict[str, Stop] = {"tool_calls": "tool_calls", "length": "length", "content_filter": "refusal"}
 
 
@@ -117,7 +119,8 @@ def _message(message: Message) -> Iterator[ChatCompletionMessageParam]:
             content = f"Error: {result.content}" if result.is_error else result.content
             yield {"role": "tool", "tool_call_id": result.call_id, "content": content}
     else:
-        yield cast("ChatCompletionMessageParam", {**(message.native or {}), **_assistant(message)})
+        reasoning = {name: value for name, value in (message.native or {}).items() if name == _REASONING}
+        yield cast("ChatCompletionMessageParam", {**reasoning, **_assistant(message)})
 
 
 def _assistant(message: AssistantMessage) -> dict[str, Any]:
@@ -187,7 +190,7 @@ class _Gathered:
         if delta is None:
             return
         self._refused = self._refused or bool(delta.refusal)
-        self._keep(self._reasoning, (delta.model_extra or {}).get("reasoning_content"))
+        self._keep(self._reasoning, (delta.model_extra or {}).get(_REASONING))
         if self._keep(self._text, delta.content):
             yield Delta("text", self._text[-1])
         for part in delta.tool_calls or ():
@@ -234,7 +237,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
 
 def _native(reasoning: str) -> dict[str, Any] | None:
     """Keep the reasoning that some compatible servers want back in the turns of a tool loop."""
-    return {"reasoning_content": reasoning} if reasoning else None
+    return {_REASONING: reasoning} if reasoning else None
 
 
 def _usage(chunk: ChatCompletionChunk) -> TokenUsage:

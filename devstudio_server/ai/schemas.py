@@ -101,6 +101,8 @@ class UsageRead(Shape):
     estimated: bool = False
     calls: int
     duration_ms: int
+    tokens_cache_read: int = Field(0, description="Of `tokens_input`, those that the provider's cache gave.")
+    tokens_cache_write: int = Field(0, description="Of `tokens_input`, those that the provider's cache took.")
     warnings: list[str] = Field(default_factory=list, description="What to know about what it cost.")
 
     @field_serializer("cost_estimated")

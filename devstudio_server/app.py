@@ -20,6 +20,7 @@ from devstudio_sandbox import Preference, Runtime, SandboxError
 from devstudio_sandbox.identity import Ownership
 from devstudio_server._version import __version__
 from devstudio_server.admin.health import HealthService
+from devstudio_server.ai.budgets import expire_reservations
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
 from devstudio_server.assembly import Assembly, Settings, WorkerChoice
 from devstudio_server.audit.service import RETENTION_DAYS, AuditService
@@ -286,6 +287,7 @@ class DevStudioApp(ExtensionApp):
             "kv": lambda session, limit: KvService(session).remove_expired(limit),
             "idempotency_keys": remove_expired_keys,
             "runs": RunRetention(self.ports.get(LogStorage), self.ports.get(RunFiles), self.run_retention_days),
+            "budgets": expire_reservations,
             "egress_leases": expire_leases,
             "egress_requests": lambda session, limit: remove_old_requests(session, self.egress.log_days, limit),
         }

@@ -6,6 +6,7 @@ from devstudio_server.admin import handlers as admin
 from devstudio_server.ai import handlers as ai
 from devstudio_server.audit import handlers as audit
 from devstudio_server.auth import handlers as auth
+from devstudio_server.costs import handlers as costs
 from devstudio_server.egress import handlers as egress
 from devstudio_server.events import handlers as events
 from devstudio_server.execution import handlers as execution
@@ -13,6 +14,7 @@ from devstudio_server.execution import log_handlers as logs
 from devstudio_server.kv import handlers as kv
 from devstudio_server.patches import handlers as patches
 from devstudio_server.planning import handlers as planning
+from devstudio_server.planning import proposal_handlers as proposals
 from devstudio_server.projects import handlers as projects
 from devstudio_server.specs import handlers as specs
 from devstudio_server.web import Operation
@@ -20,5 +22,20 @@ from devstudio_server.web import Operation
 
 def all_operations() -> list[Operation]:
     """Return them in the order of the domains."""
-    domains = (projects, specs, planning, patches, execution, logs, egress, ai, events, kv, audit, auth, admin)
+    domains = (
+        projects,
+        specs,
+        planning,
+        proposals,
+        patches,
+        execution,
+        logs,
+        egress,
+        ai,
+        events,
+        kv,
+        audit,
+        auth,
+        admin,
+    )
     return [operation for domain in domains for operation in domain.operations]

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from devstudio_server.ai.budgets import BudgetService, Purpose
 from devstudio_server.db import Actor, Units
+from devstudio_server.db.scope import REQUEST_ID
 from devstudio_server.kit.errors import AppError, Unavailable
 
 BATCH = 100
@@ -30,6 +31,7 @@ class _Request:
     work: Callable[[BudgetService], Any]
     purpose: Purpose
     reservation_id: UUID | None
+    request_id: str
     woken: threading.Event = field(default_factory=threading.Event)
     done: bool = False
     result: Any = None
@@ -54,7 +56,7 @@ class BudgetDesk:
         ``work`` either changes something or raises an `AppError`, never both: those it shares a transaction with go on.
         It concerns the budgets of ``purpose`` and that reservation.
         """
-        request = _Request(work, purpose, reservation_id)
+        request = _Request(work, purpose, reservation_id, REQUEST_ID.get())
         if not self._is_first(actor, request):
             request.woken.wait()
         if not request.done:
@@ -114,6 +116,7 @@ class BudgetDesk:
             service.expect((request.purpose for request in batch), held)
             for request in batch:
                 request.result = request.error = None
+                service.request_id = request.request_id
                 try:
                     request.result = request.work(service)
                 except AppError as error:

@@ -19,6 +19,7 @@ from devstudio_server.ai.budget_schemas import BudgetPeriod, BudgetRead, BudgetS
 from devstudio_server.ai.models import COST_STEP, NO_MONEY, Budget, BudgetReservation, BudgetWarning, Metric
 from devstudio_server.ai.repository import BudgetRepository, MetricRepository
 from devstudio_server.db import actor_of, check_version
+from devstudio_server.db.changes import asked_by
 from devstudio_server.db.clock import clock
 from devstudio_server.kit.errors import PreconditionFailed
 from devstudio_server.kit.ids import new_id
@@ -66,13 +67,15 @@ class BudgetService:
     """Reserves, settles and releases within one unit of work, for as many calls as it is given."""
 
     def __init__(self, session: Session) -> None:
-        """Work in ``session``."""
+        """Work in ``session``. ``request_id`` is the request that it works for now, where it does for several."""
         self._tenant_id = actor_of(session).tenant_id
         self._budgets = BudgetRepository(session)
         self._metrics = MetricRepository(session)
         self._known: dict[UUID, Budget | None] = {}
         self._held: dict[UUID, BudgetReservation] = {}
         self._at = clock(session)
+        self._session = session
+        self.request_id: str | None = None
 
     def expect(self, purposes: Iterable[Purpose], reservation_ids: Iterable[UUID]) -> None:
         """Read together what several calls are going to need."""
@@ -130,6 +133,7 @@ class BudgetService:
         else:
             metric.id, metric.created_at = new_id(), self._at
             self._metrics.add(metric)
+        self._credit(metric)
         if reservation is not None:
             self._close(reservation, ReservationStatus.SETTLED, metric)
         purpose = Purpose(metric.project_id, metric.session_id, metric.task_id)
@@ -318,26 +322,30 @@ class BudgetService:
         level = _level(budget)
         new = [step for step in LEVELS if budget.warned < step <= level]
         for step in new:
-            self._budgets.add(
-                BudgetWarning(
-                    id=new_id(),
-                    budget_id=budget.id,
-                    scope=budget.scope,
-                    project_id=budget.project_id,
-                    task_id=budget.task_id,
-                    month=budget.month,
-                    level=step,
-                    limit_usd=budget.limit_usd or NO_MONEY,
-                    spent=budget.spent,
-                    created_at=self._at,
-                )
+            row = BudgetWarning(
+                id=new_id(),
+                budget_id=budget.id,
+                scope=budget.scope,
+                project_id=budget.project_id,
+                task_id=budget.task_id,
+                month=budget.month,
+                level=step,
+                limit_usd=budget.limit_usd or NO_MONEY,
+                spent=budget.spent,
+                created_at=self._at,
             )
+            self._budgets.add(row)
+            self._credit(row)
         if not new:
             return []
         budget.warned = level
         period = "this month's " if budget.month else "the "
         figures = f"${budget.spent:.2f} of ${budget.limit_usd or NO_MONEY:.2f}"
         return [f"{level} % of {period}budget of the {budget.scope} are spent: {figures}."]
+
+    def _credit(self, row: Metric | BudgetWarning) -> None:
+        if self.request_id is not None:
+            asked_by(self._session, row, self.request_id)
 
     def _warned(self, row: Budget) -> int:
         over = bool(row.month) and row.month != self._now()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, String, cast, delete, func, select
 from sqlalchemy.orm import Session
 
 from devstudio_server.ai.budget_schemas import ReservationStatus
@@ -31,6 +32,48 @@ class UsageTotals:
     tokens_input: int
     tokens_output: int
     cost_estimated: Decimal
+
+
+@dataclass(frozen=True)
+class CostFilter:
+    """Which calls are meant: those of a project, a session or a task, from ``since`` on and before ``until``."""
+
+    project_id: UUID | None = None
+    session_id: UUID | None = None
+    task_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class GroupedCosts:
+    """Sums over the calls of one group, which one or two columns name."""
+
+    key: str | None
+    second: str | None
+    calls: int
+    tokens_input: int
+    tokens_output: int
+    tokens_cache_read: int
+    tokens_cache_write: int
+    cost: Decimal
+
+    def plus(self, other: GroupedCosts) -> GroupedCosts:
+        """Return the sums of both, of no group."""
+        return GroupedCosts(
+            None,
+            None,
+            self.calls + other.calls,
+            self.tokens_input + other.tokens_input,
+            self.tokens_output + other.tokens_output,
+            self.tokens_cache_read + other.tokens_cache_read,
+            self.tokens_cache_write + other.tokens_cache_write,
+            self.cost + other.cost,
+        )
+
+    def with_cost(self, cost: Decimal) -> GroupedCosts:
+        """Return the same with another cost."""
+        return replace(self, cost=cost)
 
 
 class MetricRepository:
@@ -57,6 +100,36 @@ class MetricRepository:
             query = query.where(Metric.task_id == task_id)
         calls, tokens_input, tokens_output, cost = self._session.execute(query).one()
         return UsageTotals(calls, int(tokens_input), int(tokens_output), cost or Decimal(0))
+
+    def costs(self, wanted: CostFilter, columns: Sequence[str]) -> Sequence[GroupedCosts]:
+        """Sum calls by up to two of `model`, `day` and the columns of `Metric`."""
+        keys = [self._key(name) for name in columns]
+        query = select(
+            *keys,
+            func.count(Metric.id),
+            func.coalesce(func.sum(Metric.tokens_input), 0),
+            func.coalesce(func.sum(Metric.tokens_output), 0),
+            func.coalesce(func.sum(Metric.tokens_cache_read), 0),
+            func.coalesce(func.sum(Metric.tokens_cache_write), 0),
+            func.sum(Metric.cost_estimated),
+        ).group_by(*keys)
+        for column in ("project_id", "session_id", "task_id"):
+            if (value := getattr(wanted, column)) is not None:
+                query = query.where(getattr(Metric, column) == value)
+        if wanted.since is not None:
+            query = query.where(Metric.created_at >= wanted.since)
+        if wanted.until is not None:
+            query = query.where(Metric.created_at < wanted.until)
+        return [_grouped(row, len(keys)) for row in self._session.execute(query)]
+
+    def _key(self, name: str) -> ColumnElement[Any]:
+        if name == "model":
+            return cast(Metric.provider + "/" + Metric.model_used, String)
+        if name != "day":
+            return getattr(Metric, name)  # type: ignore[no-any-return]
+        if self._session.get_bind().dialect.name == "postgresql":
+            return func.to_char(func.timezone("UTC", Metric.created_at), "YYYY-MM-DD")
+        return func.strftime("%Y-%m-%d", Metric.created_at)
 
     def find(self, metric_id: UUID) -> Metric | None:
         """Return a call."""
@@ -152,3 +225,18 @@ class AgentSettingsRepository:
         """Store the first settings of a project."""
         self._session.add(settings)
         self._session.flush()
+
+
+def _grouped(row: Sequence[Any], keys: int) -> GroupedCosts:
+    names = [None if value is None else str(value) for value in row[:keys]] + [None, None]
+    calls, read, written, cache_read, cache_written, cost = row[keys:]
+    return GroupedCosts(
+        key=names[0],
+        second=names[1],
+        calls=int(calls),
+        tokens_input=int(read),
+        tokens_output=int(written),
+        tokens_cache_read=int(cache_read),
+        tokens_cache_write=int(cache_written),
+        cost=(cost or NO_MONEY).quantize(COST_STEP),
+    )

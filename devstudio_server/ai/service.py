@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from devstudio_server.ai.models import Metric
-from devstudio_server.ai.repository import MetricRepository, UsageTotals
+from devstudio_server.ai.repository import CostFilter, GroupedCosts, MetricRepository, UsageTotals
 
-__all__ = ["MetricService", "UsageTotals"]
+__all__ = ["CostFilter", "GroupedCosts", "MetricService", "UsageTotals"]
 
 
 class MetricService:
@@ -26,3 +27,7 @@ class MetricService:
     def totals(self, *, task_id: UUID | None = None) -> UsageTotals:
         """Sum what the tenant, or one task, has used."""
         return self._metrics.totals(task_id=task_id)
+
+    def costs(self, wanted: CostFilter, columns: Sequence[str]) -> Sequence[GroupedCosts]:
+        """Sum calls, by up to two columns."""
+        return self._metrics.costs(wanted, columns)

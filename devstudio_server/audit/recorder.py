@@ -23,12 +23,16 @@ _DEEDS = "devstudio_audit_deeds"
 
 @dataclass(frozen=True)
 class Deed:
-    """What someone did to which resource. ``details`` is JSON; personal data and secrets in it are masked."""
+    """What someone did to which resource. ``details`` is JSON; personal data and secrets in it are masked.
+
+    ``request_id`` is None for the one that is being answered.
+    """
 
     action: str
     resource_type: str
     resource_id: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+    request_id: str | None = None
 
 
 def audit(session: Session, deed: Deed) -> None:
@@ -54,7 +58,7 @@ def record_audit(session: Session, actor: Actor, changes: Sequence[Change]) -> N
             resource_type=deed.resource_type,
             resource_id=_as_id(deed.resource_id),
             user_id=actor.user_id,
-            request_id=REQUEST_ID.get(),
+            request_id=REQUEST_ID.get() if deed.request_id is None else deed.request_id,
             details=canonical(mask(deed.details)),
             prev_hash=tenant.audit_hash,
         )
@@ -73,4 +77,4 @@ def _deed_of(change: Change) -> Deed:
     version = getattr(change.row, "version", None)
     if version is not None:
         details["version"] = version
-    return Deed(f"{change.subject}.{change.kind}", change.subject, str(change.row.id), details)
+    return Deed(f"{change.subject}.{change.kind}", change.subject, str(change.row.id), details, change.request_id)

@@ -10,9 +10,10 @@ from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session
 
 from devstudio_server.db.base import TenantRow
-from devstudio_server.db.scope import Actor
+from devstudio_server.db.scope import REQUEST_ID, Actor
 
 _CHANGES = "devstudio_changes"
+_ASKED_BY = "devstudio_asked_by"
 _UNTOLD = frozenset({"updated_at", "version"})
 
 Kind = Literal["created", "updated", "deleted"]
@@ -20,11 +21,15 @@ Kind = Literal["created", "updated", "deleted"]
 
 @dataclass
 class Change:
-    """One row that a unit changed, however often. ``fields`` are the columns that an update set."""
+    """One row that a unit changed, however often. ``fields`` are the columns that an update set.
+
+    ``request_id`` is the request that asked for it, empty in the background.
+    """
 
     kind: Kind
     row: TenantRow
     fields: frozenset[str] = frozenset()
+    request_id: str = ""
 
     @property
     def subject(self) -> str:
@@ -40,6 +45,11 @@ def changes_of(session: Session) -> list[Change]:
     """Return what ``session`` flushed so far, in the order of the first change of each row."""
     found: dict[int, Change] = session.info.get(_CHANGES, {})
     return list(found.values())
+
+
+def asked_by(session: Session, row: TenantRow, request_id: str) -> None:
+    """Say which request asked for a change of ``row``, in a unit that works for several."""
+    session.info.setdefault(_ASKED_BY, {})[id(row)] = request_id
 
 
 @event.listens_for(Session, "after_flush")
@@ -72,7 +82,8 @@ def _note(session: Session, row: Any, kind: Kind, fields: frozenset[str]) -> Non
     found: dict[int, Change] = session.info.setdefault(_CHANGES, {})
     earlier = found.get(id(row))
     if earlier is None:
-        found[id(row)] = Change(kind, row, fields)
+        asked: dict[int, str] = session.info.get(_ASKED_BY, {})
+        found[id(row)] = Change(kind, row, fields, asked.get(id(row), REQUEST_ID.get()))
     else:
         earlier.fields |= fields
         earlier.kind = kind if kind == "deleted" else earlier.kind

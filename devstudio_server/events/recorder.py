@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from devstudio_server.db import Actor, Change, after_commit
-from devstudio_server.db.scope import REQUEST_ID
 from devstudio_server.db.streams import counters
 from devstudio_server.events.models import Event
 
@@ -39,6 +38,6 @@ def record_events(session: Session, actor: Actor, changes: Sequence[Change], wak
 
 
 def _payload(actor: Actor, change: Change) -> dict[str, Any]:
-    told: dict[str, Any] = {"id": change.row.id, "user_id": actor.user_id, "request_id": REQUEST_ID.get() or None}
+    told: dict[str, Any] = {"id": change.row.id, "user_id": actor.user_id, "request_id": change.request_id or None}
     told |= {name: getattr(change.row, name) for name in _TOLD if hasattr(change.row, name)}
     return {name: str(value) if isinstance(value, UUID) else value for name, value in told.items() if value is not None}

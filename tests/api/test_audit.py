@@ -59,6 +59,12 @@ class Deeds:
         tasks = self.admin.get(f"spec-sessions/{session['id']}/tasks").expect(200)["items"]
         self.do("update_task", "PUT", f"tasks/{tasks[0]['id']}", {"priority": "high"})
         self.do("put_agent_settings", "PUT", f"projects/{project['id']}/agent-settings", {"model": "offline"})
+        for operation, path in (
+            ("put_budget", "budgets"),
+            ("put_project_budget", f"projects/{project['id']}/budget"),
+            ("put_task_budget", f"tasks/{tasks[0]['id']}/budget"),
+        ):
+            self.do(operation, "PUT", path, {"limit": 5})
         self.do("plan", "POST", "plan", {"session_id": session["id"], "stage": "design", "model": "offline"})
         return project, session, tasks
 

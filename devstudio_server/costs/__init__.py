@@ -1,0 +1,1 @@
+"""What models may cost and did cost: budgets, and sums by what the calls were for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from devstudio_server.ai.calls import Line, Progress
 from devstudio_server.ai.dialogue import Conversation, Dialogue, Outcome
@@ -16,8 +16,10 @@ from devstudio_server.ai.prices import PriceBook
 from devstudio_server.ai.reading import ReadingBounds
 from devstudio_server.ai.schemas import Model, Provider
 from devstudio_server.ai.settings import GatewaySettings
+from devstudio_server.ai.text import Question, Written, write
 from devstudio_server.ai.use import ModelUse
 from devstudio_server.db import Actor, Units
+from devstudio_server.kit.metrics import Conversation as Operation
 from devstudio_server.kit.metrics import measured_conversation
 from devstudio_server.kit.stopping import StopSignal
 from devstudio_server.web.schemas import Payload
@@ -67,23 +69,27 @@ class Gateway:
         Raises `ModelUnknown`, `PriceUnknown`, `ModelContractError`, `ModelRefusal`, `ClientLeft`,
         `BudgetExceeded`, `TokenLimitReached`, and `ProviderError`.
         """
-        model = self.resolve(conversation.model)
-        bounds = ReadingBounds(self._settings.max_reads, self._settings.max_file_bytes, self._settings.max_read_bytes)
-        account = Account(
-            units=units,
-            actor=actor,
-            operation=conversation.operation,
-            task_id=conversation.task_id,
-            model=model,
-            prices=self._prices,
-            project_id=conversation.project_id,
-            session_id=conversation.session_id,
-            call_limit=conversation.settings.call_limit,
-            call_s=self._settings.timeout_s + self._settings.connect_timeout_s,
-        )
-        line = self._line(account, conversation.settings, progress, StopSignal.of(left))
-        with measured_conversation(conversation.operation, model.id, len(conversation.prompt)):
-            return Dialogue(conversation, line, bounds, self._settings.max_calls).run()
+        settings = self._settings
+        bounds = ReadingBounds(settings.max_reads, settings.max_file_bytes, settings.max_read_bytes)
+        account = self._account(conversation, conversation.operation, units, actor)
+        line = self._line(account, conversation.settings, progress, left)
+        with measured_conversation(account.operation, account.model.id, len(conversation.prompt)):
+            return Dialogue(conversation, line, bounds, settings.max_calls).run()
+
+    def write(
+        self,
+        question: Question,
+        *,
+        units: Units,
+        actor: Actor,
+        progress: Progress,
+        left: threading.Event | None = None,
+    ) -> Written:
+        """Have a model write text; `converse` says what is recorded, told and raised."""
+        account = self._account(question, "text", units, actor)
+        line = self._line(account, question.settings, progress, left)
+        with measured_conversation(account.operation, account.model.id, len(question.prompt)):
+            return write(question, line)
 
     def close(self) -> None:
         """Close the connections to the providers; the next conversation opens new ones."""
@@ -92,7 +98,21 @@ class Gateway:
         for adapter in adapters.values():
             adapter.close()
 
-    def _line(self, account: Account, use: ModelUse, progress: Progress, stop: StopSignal) -> Line:
+    def _account(self, work: Conversation[Any] | Question, operation: Operation, units: Units, actor: Actor) -> Account:
+        return Account(
+            units=units,
+            actor=actor,
+            operation=operation,
+            task_id=work.task_id,
+            model=self.resolve(work.model),
+            prices=self._prices,
+            project_id=work.project_id,
+            session_id=work.session_id,
+            call_limit=work.settings.call_limit,
+            call_s=self._settings.timeout_s + self._settings.connect_timeout_s,
+        )
+
+    def _line(self, account: Account, use: ModelUse, progress: Progress, left: threading.Event | None) -> Line:
         most = self._settings.max_tokens
         return Line(
             operation=account.operation,
@@ -104,7 +124,7 @@ class Gateway:
             token_limit=use.token_limit(account.operation),
             retries=self._settings.retries,
             progress=progress,
-            stop=stop,
+            stop=StopSignal.of(left),
         )
 
     def _fallbacks(self, model: Model, use: ModelUse) -> list[Model]:

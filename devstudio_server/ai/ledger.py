@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from devstudio_server.ai.budget_desk import desk_of
@@ -17,6 +17,7 @@ from devstudio_server.ai.ports import ModelRequest
 from devstudio_server.ai.prices import PriceBook
 from devstudio_server.ai.schemas import Model, UsageRead
 from devstudio_server.db import Actor, Units
+from devstudio_server.kit.metrics import Conversation as Operation
 from devstudio_server.kit.metrics import count_call
 
 CALL_S = 600.0
@@ -33,7 +34,7 @@ class Account:
 
     units: Units
     actor: Actor
-    operation: Literal["plan", "generation"]
+    operation: Operation
     task_id: UUID | None
     model: Model
     prices: PriceBook

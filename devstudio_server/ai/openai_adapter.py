@@ -106,7 +106,8 @@ def _tool(tool: ToolSpec) -> ChatCompletionToolParam:
 
 
 def _messages(request: ModelRequest) -> Iterator[ChatCompletionMessageParam]:
-    yield {"role": "system", "content": request.system}
+    if request.system:
+        yield {"role": "system", "content": request.system}
     for message in request.messages:
         yield from _message(message)
 

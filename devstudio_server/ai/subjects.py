@@ -57,4 +57,11 @@ class GenerationSubject:
     files: tuple[str, ...]
 
 
-Subject = PlanSubject | GenerationSubject
+@dataclass(frozen=True)
+class TextSubject:
+    """A question of someone, to be answered by text."""
+
+    prompt: str
+
+
+Subject = PlanSubject | GenerationSubject | TextSubject

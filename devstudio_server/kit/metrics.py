@@ -14,7 +14,7 @@ from typing import Literal
 
 from prometheus_client import Counter, Gauge, Histogram
 
-Conversation = Literal["plan", "generation"]
+Conversation = Literal["plan", "generation", "text"]
 
 UNMATCHED = "unmatched"
 """The endpoint of a request that no operation takes."""

@@ -7,7 +7,12 @@ from devstudio_server.ai.offline.generator import propose
 from devstudio_server.ai.offline.names import LABEL
 from devstudio_server.ai.offline.planner import plan
 from devstudio_server.ai.ports import Delta, Listener, ModelReply, ModelRequest, TokenUsage, ToolCall
-from devstudio_server.ai.subjects import PlanSubject
+from devstudio_server.ai.subjects import PlanSubject, TextSubject
+
+_NO_WORDS = (
+    f"{LABEL}\n\nThey plan documents and write code by rules, and have no words of their own. Choose another model of "
+    "`GET ai/models` for this."
+)
 
 
 class OfflineAdapter:
@@ -16,6 +21,9 @@ class OfflineAdapter:
     def reply(self, request: ModelRequest, listener: Listener) -> ModelReply:
         """Answer at once, with the terminal tool that the subject asks for."""
         subject = request.subject
+        if isinstance(subject, TextSubject):
+            listener.delta(Delta("text", _NO_WORDS))
+            return ModelReply(_NO_WORDS, (), "end", TokenUsage(0, 0))
         answer = plan(subject) if isinstance(subject, PlanSubject) else propose(subject, request.reader)
         arguments = answer.model_dump(mode="json", exclude_none=True)
         call = ToolCall("offline", TERMINAL_TOOLS[type(answer)], arguments, answer.model_dump_json(exclude_none=True))

@@ -15,6 +15,7 @@ from devstudio_server.kv import handlers as kv
 from devstudio_server.patches import handlers as patches
 from devstudio_server.planning import handlers as planning
 from devstudio_server.planning import proposal_handlers as proposals
+from devstudio_server.planning import text_handlers as texts
 from devstudio_server.projects import handlers as projects
 from devstudio_server.specs import handlers as specs
 from devstudio_server.web import Operation
@@ -32,6 +33,7 @@ def all_operations() -> list[Operation]:
         logs,
         egress,
         ai,
+        texts,
         events,
         kv,
         audit,

@@ -65,6 +65,7 @@ class Deeds:
             ("put_task_budget", f"tasks/{tasks[0]['id']}/budget"),
         ):
             self.do(operation, "PUT", path, {"limit": 5})
+        self.do("generate_text", "POST", "ai/generate", {"prompt": "Say hello.", "model": "offline"})
         self.do("plan", "POST", "plan", {"session_id": session["id"], "stage": "design", "model": "offline"})
         return project, session, tasks
 

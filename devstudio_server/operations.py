@@ -34,6 +34,7 @@ def all_operations() -> list[Operation]:
         egress,
         ai,
         texts,
+        costs,
         events,
         kv,
         audit,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from devstudio_server.ai.restricted import RESTRICTED_FILE, RestrictedFiles
 from devstudio_server.ai.subjects import GenerationSubject
 from devstudio_server.planning.context.contents import ContentCache
 from devstudio_server.planning.context.conventions import conventions, shown_of
-from devstudio_server.planning.context.design import Section, rank_sections
+from devstudio_server.planning.context.design import MOST_CHARACTERS, Section, rank_sections
 from devstudio_server.planning.context.excerpts import excerpt
 from devstudio_server.planning.context.index import IndexCache, TreeView
 from devstudio_server.planning.context.mapping import symbol_map
@@ -93,7 +94,7 @@ class _Builder:
         self._subject = subject
         self._caches = caches
         self._asked = ""
-        self._query = Query((), ())
+        self._query = Query(())
 
     def add_task(self, instructions: str, rejections: Sequence[str]) -> None:
         """Take what the person wants, and learn from it what to look for."""
@@ -115,7 +116,7 @@ class _Builder:
             packer.omit(PartKind.REJECTION, "earlier rejections", "older than those that are shown", more)
         self._asked = f"{task}\n{instructions}"
         terms = weigh(((subject.task_title, _TITLE), (criteria, _CRITERIA), (self._asked, _TEXT)))
-        self._query = Query(terms, named_paths(self._asked))
+        self._query = Query(terms, named_paths(self._asked)[:_MOST_FILES])
 
     def add_design(self, design: str) -> None:
         """Take the sections of the design that the task needs; the files that they name count as named."""
@@ -127,8 +128,11 @@ class _Builder:
             titles = ", ".join(section.title[:60] for section in others[:5])
             why = f"the task names nothing of them: {titles}{' …' if len(others) > 5 else ''}"  # noqa: PLR2004
             self.packer.omit(PartKind.DESIGN, "sections of the design", why, len(others))
-        paths = [path for section in chosen for path in named_paths(section.text)]
-        self._query = Query(self._query.terms, tuple(dict.fromkeys([*self._query.paths, *paths]))[:_MOST_FILES])
+        if len(design) > MOST_CHARACTERS:
+            why = f"longer than {MOST_CHARACTERS} characters: what follows is not looked at"
+            self.packer.omit(PartKind.DESIGN, "the rest of the design", why)
+        paths = dict.fromkeys(path for section in chosen for path in named_paths(section.text))
+        self._query = replace(self._query, design_paths=tuple(paths)[:_MOST_FILES])
 
     def _add_section(self, section: Section, room: int) -> int:
         before = self.packer.left

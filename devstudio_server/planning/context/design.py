@@ -11,6 +11,9 @@ from devstudio_server.specs.markdown import parse, strip_ids
 from devstudio_server.specs.schemas import DocumentType
 
 MOST_SECTIONS = 1000
+MOST_CHARACTERS = 1_000_000
+"""Of a longer design only the beginning is looked at."""
+_LONGEST_TASK = 20_000  # characters in which titles are looked for
 _MATCHES = 0.35  # of the score of the best section
 
 
@@ -42,9 +45,9 @@ def sections_of(text: str) -> list[tuple[str, str]]:
 
 def rank_sections(text: str, task: str, words: Mapping[str, float]) -> tuple[list[Section], list[Section]]:
     """Return the sections that the task needs, the best first, and the others."""
-    sections = sections_of(text)
-    said = [words_of(body.encode("utf-8", "replace")) for _title, body in sections]
-    folded = " ".join(task.lower().split())
+    sections = sections_of(text[:MOST_CHARACTERS])
+    said = [words_of(body) for _title, body in sections]
+    folded = " ".join(task[:_LONGEST_TASK].lower().split())
     scores = _scores(said, words)
     found = [
         Section(title, body, score, len(title) > 3 and title.lower() in folded)  # noqa: PLR2004 - no "API" by chance
@@ -57,12 +60,11 @@ def rank_sections(text: str, task: str, words: Mapping[str, float]) -> tuple[lis
     return chosen, [section for section in found if id(section) not in taken]
 
 
-def _scores(said: Sequence[set[bytes]], words: Mapping[str, float]) -> list[float]:
+def _scores(said: Sequence[set[str]], words: Mapping[str, float]) -> list[float]:
     """Return a score for each section; a word that every section says counts little."""
     scores = [0.0] * len(said)
     for word, weight in words.items():
-        coded = word.encode()
-        having = [index for index, section in enumerate(said) if coded in section]
+        having = [index for index, section in enumerate(said) if word in section]
         for index in having:
             scores[index] += weight * math.log(1 + len(said) / len(having))
     return [round(score, 6) for score in scores]

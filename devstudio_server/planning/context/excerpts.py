@@ -45,7 +45,7 @@ def _spans(lines: Sequence[str], symbols: Sequence[Symbol], words: Mapping[str, 
 
 def _score(lines: Sequence[str], symbol: Symbol, words: Mapping[str, float]) -> float:
     body = "\n".join(lines[symbol.line : min(symbol.end + 1, symbol.line + _LONGEST_SPAN)])
-    said = {word.decode("utf-8", "replace") for word in words_of(body.encode("utf-8", "replace"))}
+    said = words_of(body)
     named = sum(sorted(words[word] for word in path_words(symbol.name) if word in words))
     return round(_NAME_COUNTS * named + sum(sorted(words[word] for word in said if word in words)), 6)
 

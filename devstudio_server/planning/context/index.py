@@ -12,10 +12,11 @@ from array import array
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from devstudio_server.planning.context.exclusions import excluded_by_content, excluded_by_path
 from devstudio_server.planning.context.languages import is_source
-from devstudio_server.planning.context.words import path_words, words_of
+from devstudio_server.planning.context.words import path_words, pieces_of, raw_words_of
 from devstudio_server.scm import GitRepository
 from devstudio_server.scm.git import TreeEntry
 
@@ -57,11 +58,16 @@ def _places() -> array[int]:
 
 @dataclass
 class _Blobs:
-    """What was read of the blobs of one repository. A blob has a number; ``postings`` has those that say a word."""
+    """What was read of the blobs of one repository.
+
+    A blob has a number; ``postings`` has those that say a word as it is written, ``written`` the ways to write a word,
+    parted by spaces.
+    """
 
     numbers: dict[str, int] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
     postings: defaultdict[bytes, array[int]] = field(default_factory=lambda: defaultdict(_places))
+    written: dict[str, bytes] = field(default_factory=dict)
 
 
 class RepositoryIndex:
@@ -89,7 +95,8 @@ class RepositoryIndex:
     def saying(self, view: TreeView, word: str) -> list[int]:
         """Return the places of the files of ``view`` that say ``word``, in their order."""
         with self._lock:
-            numbers = list(self._blobs.postings.get(word.encode("utf-8", "surrogateescape"), ()))
+            lists = [self._blobs.postings[raw] for raw in self._blobs.written.get(word, b"").split()]
+            numbers = lists[0][:] if len(lists) == 1 else set().union(*lists)
         one, many = view.by_number
         places = [one[number] for number in numbers if number in one]
         if many:
@@ -114,7 +121,7 @@ class RepositoryIndex:
         if len(self._blobs.numbers) > _STALE_FACTOR * len(blobs) + 1000:
             self._blobs, self._trees = _Blobs(), OrderedDict()
         known = self._blobs
-        postings = known.postings
+        postings, spelled = known.postings, len(known.postings)
         missing = [blob for blob in blobs if blob not in known.numbers]
         for blob, content in zip(missing, repository.blobs(missing) if missing else (), strict=True):
             number = known.numbers[blob] = len(known.numbers)
@@ -122,8 +129,11 @@ class RepositoryIndex:
             if reason or content is None:
                 known.reasons[number] = reason or ""
                 continue
-            for word in words_of(content):
+            for word in raw_words_of(content):
                 postings[word].append(number)
+        for word in islice(postings, spelled, None):  # those that are new
+            for piece in pieces_of(word):
+                known.written[piece] = known.written[piece] + b" " + word if piece in known.written else word
 
     def _view(self, kept: Sequence[TreeEntry], read: set[str], excluded: defaultdict[str, int]) -> TreeView:
         numbers, reasons = self._blobs.numbers, self._blobs.reasons
@@ -178,6 +188,8 @@ def _numbered(by_number: Mapping[int, Sequence[int]]) -> tuple[Mapping[int, int]
 def _excluded(entry: TreeEntry, restricted: Excluder | None) -> str | None:
     if restricted and restricted(entry.path):
         return "restricted"
+    if not entry.path.isascii() and any("\ud800" <= character <= "\udfff" for character in entry.path):
+        return "a name that is not UTF-8"
     cut = entry.path.rfind("/") + 1
     return excluded_by_path(entry.path[:cut], entry.path[cut:], entry.mode, entry.size)
 

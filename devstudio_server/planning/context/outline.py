@@ -19,7 +19,7 @@ from tree_sitter import Language, Node, Parser
 from devstudio_server.planning.context.languages import language_of_path
 
 MAX_PARSED_BYTES = 64 * 1024
-MAX_SYMBOLS = 300
+MAX_SYMBOLS = 1500
 _MAX_DEPTH = 8
 _MAX_NODES = 20_000
 _MAX_SIGNATURE = 200
@@ -138,7 +138,7 @@ class _Walk:
         body = bodied.child_by_field_name("body")
         end = node.end_byte if body is None or node.type == "type_alias_declaration" else body.start_byte
         text = self._source[node.start_byte : min(end, node.start_byte + 4 * _MAX_SIGNATURE)].decode("utf-8", "replace")
-        signature = " ".join(text.split())[:_MAX_SIGNATURE].rstrip(" {=>:")
+        signature = _signature(text)
         name = self._text(named)[:_MAX_SIGNATURE]
         self.symbols.append(Symbol(name, signature, node.start_point[0], node.end_point[0], depth))
 
@@ -155,6 +155,11 @@ class _Walk:
 
     def _text(self, node: Node) -> str:
         return self._source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+
+
+def _signature(text: str) -> str:
+    """Return ``text`` in one line, without the sign that opens what follows."""
+    return " ".join(text.split())[:_MAX_SIGNATURE].removesuffix("=>").rstrip(" {:")
 
 
 def _aliased(node: Node) -> Node:
@@ -179,7 +184,7 @@ def _plain_symbols(path: str, text: str) -> Iterator[Symbol]:
         if found is None:
             continue
         depth = min(len(found.groupdict().get("indent") or "") // 2, _MAX_DEPTH)
-        signature = " ".join(line[: 2 * _MAX_SIGNATURE].split())[:_MAX_SIGNATURE].rstrip(" {=>:")
+        signature = _signature(line[: 2 * _MAX_SIGNATURE])
         yield Symbol(found.group("name"), signature, index, index, depth)
         count += 1
         if count >= MAX_SYMBOLS:

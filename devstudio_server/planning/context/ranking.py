@@ -58,10 +58,11 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Query:
-    """What a task asks for: words with their weights, and paths that it names."""
+    """What a task asks for: words with their weights, paths that it names, and those that its design names."""
 
     terms: tuple[Term, ...]
-    paths: Sequence[str]
+    paths: Sequence[str] = ()
+    design_paths: Sequence[str] = ()
 
     @cached_property
     def words(self) -> Mapping[str, float]:
@@ -83,8 +84,11 @@ def rank(view: TreeView, saying: Callable[[str], Sequence[int]], query: Query, o
     """Return the files that have to do with ``query``, the best first. ``saying`` gives the files that say a word."""
     found = _find(view, saying, query.terms)
     ranked = _by_words(view, found)
+    best = max((file.score for file in ranked.values()), default=1.0)
+    for path in query.design_paths:
+        _name(view, ranked, path, best / 2, "named in the design")
     for path in query.paths:
-        _name(view, ranked, path)
+        _name(view, ranked, path, _NAMED, "named in the task")
     sources = _best(ranked.values(), tests=False)
     _find_tests(view, ranked, sources[:_TESTED])
     chosen = sources + _best(ranked.values(), tests=True)
@@ -151,8 +155,8 @@ def _has(places: Sequence[int], place: int) -> bool:
     return at < len(places) and places[at] == place
 
 
-def _name(view: TreeView, ranked: dict[int, Ranked], path: str) -> None:
-    """Put a file that the task names on top; a bare name counts where only one file has it."""
+def _name(view: TreeView, ranked: dict[int, Ranked], path: str, score: float, why: str) -> None:
+    """Raise a file that is named; a bare name counts where only one file has it."""
     place = view.paths.get(path)
     if place is None:
         alike = [at for at in view.by_name.get(basename(path), ()) if view.entries[at].path.endswith(f"/{path}")]
@@ -161,8 +165,8 @@ def _name(view: TreeView, ranked: dict[int, Ranked], path: str) -> None:
         place = alike[0]
     named = view.entries[place].path
     file = ranked.setdefault(place, Ranked(place, named, is_test(named)))
-    file.score += _NAMED
-    file.reasons.insert(0, "named in the task")
+    file.score += score
+    file.reasons.insert(0, why)
 
 
 def _find_tests(view: TreeView, ranked: dict[int, Ranked], sources: Sequence[Ranked]) -> None:

@@ -12,12 +12,12 @@ SHORTEST = 3
 _LONGEST_TEXT = 200_000  # characters of one text of a task that are looked at
 _MOST_TERMS = 80
 
-# Every ASCII letter in lower case, digits and the bytes of other scripts as they are, all else a space: a file becomes
-# its words at the speed of C. Underscores part words, so that `parse_version` is found by "version".
-_FOLD = bytes(
+# Letters, digits and the bytes of other scripts as they are, all else a space: a file becomes its words at the speed of
+# C. Underscores part words, so that `parse_version` is found by "version".
+_APART = bytes(
     byte if byte > 0x7F or chr(byte).isalnum() else 0x20  # noqa: PLR2004 - the end of ASCII
     for byte in range(256)
-).translate(bytes(range(256)).lower())
+)
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _CODE = re.compile(r"`([^`\n]{2,120})`|\b(\w+_\w+|[a-z]+[A-Z]\w*)\b")
@@ -38,9 +38,24 @@ _STOP = frozenset(
 )
 
 
-def words_of(content: bytes) -> set[bytes]:
-    """Return the words of a file, ASCII in lower case."""
-    return set(content.translate(_FOLD).split())
+def raw_words_of(content: bytes) -> set[bytes]:
+    """Return the words of a file as they are written."""
+    return set(content.translate(_APART).split())
+
+
+def words_of(text: str) -> set[str]:
+    """Return the words of a text, and the parts of those in camel case, in lower case."""
+    return {piece for word in raw_words_of(text.encode("utf-8", "replace")) for piece in pieces_of(word)}
+
+
+def pieces_of(word: bytes) -> tuple[str, ...]:
+    """Return what a word is found by: itself, and its parts when it is in camel case; all in lower case."""
+    text = word.decode("utf-8", "replace")
+    lower = text.lower()
+    if len(text) < SHORTEST or text in {lower, text.upper()}:
+        return (lower,) if len(text) >= SHORTEST else ()
+    parts = (part for part in _CAMEL.sub(" ", text).lower().split() if len(part) >= SHORTEST)
+    return tuple(dict.fromkeys([lower, *parts]))
 
 
 def path_words(path: str) -> set[str]:

@@ -6,9 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from pydantic import BaseModel
 from sqlalchemy import ColumnElement, String, cast, delete, func, select
 from sqlalchemy.orm import Session
 
@@ -34,8 +36,18 @@ class UsageTotals:
     cost_estimated: Decimal
 
 
-@dataclass(frozen=True)
-class CostFilter:
+class CostColumn(StrEnum):
+    """What costs are summed by: a column, the model's id, or the day in UTC."""
+
+    MODEL = "model"
+    OPERATION = "operation_type"
+    PROJECT = "project_id"
+    SESSION = "session_id"
+    TASK = "task_id"
+    DAY = "day"
+
+
+class CostFilter(BaseModel):
     """Which calls are meant: those of a project, a session or a task, from ``since`` on and before ``until``."""
 
     project_id: UUID | None = None
@@ -101,9 +113,9 @@ class MetricRepository:
         calls, tokens_input, tokens_output, cost = self._session.execute(query).one()
         return UsageTotals(calls, int(tokens_input), int(tokens_output), cost or Decimal(0))
 
-    def costs(self, wanted: CostFilter, columns: Sequence[str]) -> Sequence[GroupedCosts]:
-        """Sum calls by up to two of `model`, `day` and the columns of `Metric`."""
-        keys = [self._key(name) for name in columns]
+    def costs(self, wanted: CostFilter, columns: Sequence[CostColumn]) -> Sequence[GroupedCosts]:
+        """Sum calls, by up to two columns."""
+        keys = [self._key(column) for column in columns]
         query = select(
             *keys,
             func.count(Metric.id),
@@ -113,20 +125,20 @@ class MetricRepository:
             func.coalesce(func.sum(Metric.tokens_cache_write), 0),
             func.sum(Metric.cost_estimated),
         ).group_by(*keys)
-        for column in ("project_id", "session_id", "task_id"):
-            if (value := getattr(wanted, column)) is not None:
-                query = query.where(getattr(Metric, column) == value)
+        for column in (CostColumn.PROJECT, CostColumn.SESSION, CostColumn.TASK):
+            if (value := getattr(wanted, column.value)) is not None:
+                query = query.where(getattr(Metric, column.value) == value)
         if wanted.since is not None:
             query = query.where(Metric.created_at >= wanted.since)
         if wanted.until is not None:
             query = query.where(Metric.created_at < wanted.until)
         return [_grouped(row, len(keys)) for row in self._session.execute(query)]
 
-    def _key(self, name: str) -> ColumnElement[Any]:
-        if name == "model":
+    def _key(self, column: CostColumn) -> ColumnElement[Any]:
+        if column is CostColumn.MODEL:
             return cast(Metric.provider + "/" + Metric.model_used, String)
-        if name != "day":
-            return getattr(Metric, name)  # type: ignore[no-any-return]
+        if column is not CostColumn.DAY:
+            return getattr(Metric, column.value)  # type: ignore[no-any-return]
         if self._session.get_bind().dialect.name == "postgresql":
             return func.to_char(func.timezone("UTC", Metric.created_at), "YYYY-MM-DD")
         return func.strftime("%Y-%m-%d", Metric.created_at)

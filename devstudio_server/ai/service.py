@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from devstudio_server.ai.models import Metric
-from devstudio_server.ai.repository import CostFilter, GroupedCosts, MetricRepository, UsageTotals
+from devstudio_server.ai.repository import CostColumn, CostFilter, GroupedCosts, MetricRepository, UsageTotals
 
-__all__ = ["CostFilter", "GroupedCosts", "MetricService", "UsageTotals"]
+__all__ = ["CostColumn", "CostFilter", "GroupedCosts", "MetricService", "UsageTotals"]
 
 
 class MetricService:
@@ -28,6 +28,6 @@ class MetricService:
         """Sum what the tenant, or one task, has used."""
         return self._metrics.totals(task_id=task_id)
 
-    def costs(self, wanted: CostFilter, columns: Sequence[str]) -> Sequence[GroupedCosts]:
+    def costs(self, wanted: CostFilter, columns: Sequence[CostColumn]) -> Sequence[GroupedCosts]:
         """Sum calls, by up to two columns."""
         return self._metrics.costs(wanted, columns)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from devstudio_server.ai.budget_schemas import BudgetRead, BudgetScope, BudgetWrite
 from devstudio_server.ai.budgets import BudgetService, Purpose, rounded
-from devstudio_server.ai.service import CostFilter, GroupedCosts, MetricService
+from devstudio_server.ai.service import CostColumn, CostFilter, GroupedCosts, MetricService
 from devstudio_server.costs.schemas import CostGroup, CostItem, CostQuery, CostReport, CostSums
 from devstudio_server.kit.errors import NotFound
 from devstudio_server.specs.service import SpecService
@@ -55,7 +55,7 @@ class CostService:
     def report(self, query: CostQuery) -> CostReport:
         """Return what calls cost, by group, and the narrowest budget that they all count in."""
         scope, purpose = self._scope(query)
-        wanted = CostFilter(query.project_id, query.session_id, query.task_id, query.since, query.until)
+        wanted = CostFilter(**query.model_dump(exclude={"group_by", "limit"}))
         metrics = MetricService(self._session)
         total = _sum(metrics.costs(wanted, ()))
         report = CostReport(
@@ -64,7 +64,7 @@ class CostService:
             budget=BudgetService(self._session).read(scope, purpose),
         )
         if query.group_by is CostGroup.CRITERION:
-            self._by_criterion(report, metrics.costs(wanted, ("session_id", "task_id")), query.limit)
+            self._by_criterion(report, metrics.costs(wanted, (CostColumn.SESSION, CostColumn.TASK)), query.limit)
         else:
             groups = metrics.costs(wanted, _COLUMNS[query.group_by])
             report.items = self._items(groups, query)
@@ -143,13 +143,13 @@ class CostService:
         return f"{task.key} {task.title}"
 
 
-_COLUMNS: dict[CostGroup, tuple[str, ...]] = {
-    CostGroup.MODEL: ("model",),
-    CostGroup.OPERATION: ("operation_type",),
-    CostGroup.PROJECT: ("project_id",),
-    CostGroup.SESSION: ("session_id",),
-    CostGroup.TASK: ("task_id",),
-    CostGroup.DAY: ("day",),
+_COLUMNS: dict[CostGroup, tuple[CostColumn, ...]] = {
+    CostGroup.MODEL: (CostColumn.MODEL,),
+    CostGroup.OPERATION: (CostColumn.OPERATION,),
+    CostGroup.PROJECT: (CostColumn.PROJECT,),
+    CostGroup.SESSION: (CostColumn.SESSION,),
+    CostGroup.TASK: (CostColumn.TASK,),
+    CostGroup.DAY: (CostColumn.DAY,),
 }
 
 

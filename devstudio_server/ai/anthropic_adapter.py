@@ -110,7 +110,7 @@ class AnthropicAdapter(StreamedAdapter[anthropic.Anthropic]):
             return error_for_connection(self.endpoint, error.__cause__)
         if isinstance(error, anthropic.APIStatusError):
             headers = error.response.headers
-            return error_for_status(self.endpoint, request.model, _status_of(error), headers, code=None)
+            return error_for_status(self.endpoint, request.model, _status_of(error), headers, None, error.message)
         return error_for_malformed(self.endpoint)
 
 

@@ -178,6 +178,10 @@ class ProviderFailed(ProviderError, BadGateway):
     title = "The model's provider failed"
 
 
+class TemperatureRefused(ProviderFailed):
+    """The model takes no temperature, or not this one."""
+
+
 class ProviderMalformed(ProviderError, BadGateway):
     """The provider answered with something that is not its protocol."""
 
@@ -186,13 +190,15 @@ class ProviderMalformed(ProviderError, BadGateway):
 
 
 def error_for_status(
-    endpoint: Place, model: str, status: int, headers: Mapping[str, str], code: str | None
+    endpoint: Place, model: str, status: int, headers: Mapping[str, str], code: str | None, message: str = ""
 ) -> ProviderError:
     """Return the error for an HTTP ``status`` of ``endpoint``.
 
-    ``code`` is the provider's machine-readable code, compared and never shown. Of the ``headers`` only those count that
-    say when to come again.
+    ``code`` and ``message`` are the provider's, looked at and never shown. Of the ``headers`` only those count that say
+    when to come again.
     """
+    if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY} and "temperature" in message.lower():
+        return TemperatureRefused(f"“{model}” of {endpoint.name} takes no temperature, or not this one. Set another.")
     error = _error_for_status(endpoint, model, status, headers.get("retry-after"), code)
     error.asked_wait_s = asked_wait_s(headers)
     return error

@@ -129,13 +129,13 @@ class Gateway:
 
     def _fallbacks(self, model: Model, use: ModelUse) -> list[Model]:
         """Return the models that may take over: never an outside one from one inside the house, which is told more."""
-        found = [_found(self._models, name) for name in use.fallback]
-        return [
-            other
-            for other in dict.fromkeys(found)
-            if other is not None and other != model and other.price_input is not None
-            if model.outside or not other.outside
-        ]
+        found: list[Model] = []
+        for other in (_found(self._models, name) for name in use.fallback):
+            if other is None or other == model or other in found:
+                continue
+            if other.price_input is not None and (model.outside or not other.outside):
+                found.append(other)
+        return found
 
     def _list_models(self) -> list[Model]:
         models = [

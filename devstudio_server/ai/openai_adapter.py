@@ -84,7 +84,8 @@ class OpenAIAdapter(StreamedAdapter[openai.OpenAI]):
         if isinstance(error, openai.APIConnectionError):
             return error_for_connection(self.endpoint, error.__cause__)
         if isinstance(error, openai.APIStatusError):
-            return error_for_status(self.endpoint, request.model, error.status_code, error.response.headers, error.code)
+            headers = error.response.headers
+            return error_for_status(self.endpoint, request.model, error.status_code, headers, error.code, error.message)
         if isinstance(error, openai.APIError) and isinstance(error.body, dict):
             status = _status_of(error.code)
             return error_for_status(self.endpoint, request.model, status, {}, error.code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, Protocol
 
 from httpx2 import RequestError, StreamError, TimeoutException
@@ -12,6 +13,7 @@ from devstudio_server.ai.cassette import Cassette, HttpOptions
 from devstudio_server.ai.endpoints import Endpoint
 from devstudio_server.ai.errors import (
     ProviderError,
+    TemperatureRefused,
     error_for_connection,
     error_for_incomplete,
     error_for_malformed,
@@ -61,6 +63,7 @@ class StreamedAdapter(Generic[C]):
         self.endpoint = endpoint
         self.settings = settings
         self._wires: Wires[C] = Wires(self.open_client)
+        self._without_temperature: set[str] = set()
         cassette = settings.cassette
         self._cassette = Cassette(cassette, endpoint.name, endpoint.api_key) if cassette else None
 
@@ -85,7 +88,21 @@ class StreamedAdapter(Generic[C]):
         raise NotImplementedError
 
     def reply(self, request: ModelRequest, listener: Listener) -> ModelReply:
-        """Call the model once; raises a `ProviderError`."""
+        """Call the model once; raises a `ProviderError`.
+
+        A model that takes no temperature, as newer ones do, is asked at once without, and from then on.
+        """
+        if request.model in self._without_temperature:
+            request = replace(request, temperature=None)
+        try:
+            return self._reply(request, listener)
+        except TemperatureRefused:
+            if request.temperature is None:
+                raise
+            self._without_temperature.add(request.model)
+            return self._reply(replace(request, temperature=None), listener)
+
+    def _reply(self, request: ModelRequest, listener: Listener) -> ModelReply:
         gathered = self.gather()
         try:
             with (

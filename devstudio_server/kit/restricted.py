@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 MARK = "<!-- restricted -->"
 
-_MARK = re.compile(r"[ \t]?<!--[ \t]*(?:restricted|restrito|restrita)\b(?:[^>\n]*-->)?", re.IGNORECASE)
-_ANY_MARK = re.compile(r"<!--\s*(?:restricted|restrito|restrita)\b", re.IGNORECASE)
+_MARK = re.compile(r"[ \t]?<!--[ \t]*restri(?:cted|to|ta)\b(?:[^>\n]*-->)?", re.IGNORECASE)
+_ANY_MARK = re.compile(r"<!--\s*restri(?:cted|to|ta)\b", re.IGNORECASE)
 _ID_AT_END = re.compile(r"[ \t]?<!--[ \t]*id:[A-Za-z0-9_-]{1,64}[ \t]*-->[ \t]*$")
 _COMMENT_LINE = re.compile(r"^[ \t]*(?:<!--[^>\n]*-->[ \t]*)+$")
 _FENCE = re.compile(r"^ {0,3}(```+(?=[^`]*$)|~~~+)")

@@ -15,13 +15,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from devstudio_server.kit.ids import new_block_id
+from devstudio_server.kit.restricted import is_marked, without_mark
 from devstudio_server.specs.ears import OBLIGATION
 from devstudio_server.specs.schemas import DocumentType
 
 BlockKind = Literal["requirement", "criterion", "task", "section"]
 
 # One space before the comment belongs to it; more were the person's own, as Markdown's hard line break.
-_ID = re.compile(r"[ \t]?<!--[ \t]*id:([A-Za-z0-9_-]{1,64})[ \t]*-->[ \t]*$")
+# A mark that the block is restricted may stand behind it, and stays.
+_ID = re.compile(
+    r"[ \t]?<!--[ \t]*id:([A-Za-z0-9_-]{1,64})[ \t]*-->"
+    r"(?:[ \t]*$|(?=[ \t]*<!--[ \t]*restri(?:cted|to|ta)\b[^>\n]*-->[ \t]*$))"
+)
 _FENCE = re.compile(r"^ {0,3}(```+(?=[^`]*$)|~~~+)")
 _REQUIREMENT = re.compile(
     r"^#{2,4}[ \t]+(?:Requirement|Requisito)[ \t]+(\d{1,9})(?!\d)[ \t]*[:.\u2013\u2014-]?[ \t]*(.*)$", re.IGNORECASE
@@ -130,7 +135,8 @@ def _lines(text: str) -> Iterator[tuple[int, str, str | None]]:
             fence = opening.group(1)
             continue
         found = _ID.search(line)
-        yield index, line[: found.start()] if found else line, found.group(1) if found else None
+        bare = line[: found.start()] if found else line
+        yield index, without_mark(bare) if is_marked(bare) else bare, found.group(1) if found else None
 
 
 def _read_requirements(text: str) -> Parsed:
@@ -306,7 +312,7 @@ def assign_ids(kind: DocumentType, text: str, before: str = "") -> str:
         old = _reuse(missing, old, likeness)
     lines = text.split("\n")
     for block in missing:
-        lines[block.line] = _with_id(lines[block.line], block.id or new_block_id())
+        lines[block.line] = with_id(lines[block.line], block.id or new_block_id())
     return "\n".join(lines)
 
 
@@ -340,7 +346,8 @@ def _reuse(missing: list[Block], old: list[Block], likeness: Callable[[Block], s
     return [block for block in old if block.id in left]
 
 
-def _with_id(line: str, block_id: str) -> str:
+def with_id(line: str, block_id: str) -> str:
+    """Return a block's first line with its id at the end."""
     bare = _without_id(line)
     end = "\r" if bare.endswith("\r") else ""
     return f"{bare.removesuffix(chr(13))} <!-- id:{block_id} -->{end}"

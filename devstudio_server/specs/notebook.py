@@ -18,6 +18,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4.rwbase import rejoin_lines
 
+from devstudio_server.kit.restricted import mark, restricted_parts, unmark
 from devstudio_server.specs.errors import NotebookUnreadable
 from devstudio_server.specs.markdown import parse
 from devstudio_server.specs.schemas import DocumentType
@@ -81,7 +82,7 @@ def read_documents(notebook: Any) -> dict[DocumentType, str]:
         if cell.get("cell_type") != "markdown":
             continue
         current = marked or current or DocumentType.REQUIREMENTS
-        sources.setdefault(current, []).append(_source(cell))
+        sources.setdefault(current, []).append(_restricted_as_set(cell))
         untouched[current] = _is_placeholder(cell, current)
     if not sources:
         message = "The notebook has no markdown cell, so no document was read. Undo, then save again."
@@ -132,6 +133,18 @@ def version_of(notebook: Any) -> int:
         return 0
 
 
+def _restricted_as_set(cell: Any) -> str:
+    """Return a cell's text with the marks that its metadata ask for, where somebody changed those.
+
+    What they were when we wrote the cell is in ``was_restricted``; as long as they are that, the text itself counts.
+    """
+    source, flags = _source(cell), _mark_of(cell)
+    wanted, was = flags.get("restricted") is True, flags.get("was_restricted") is True
+    if wanted == was:
+        return source
+    return mark(source) if wanted else unmark(source)
+
+
 def _source(cell: Any) -> str:
     source = cell.get("source", "")
     return "".join(source) if isinstance(source, list) else str(source)
@@ -157,10 +170,17 @@ def _sha256(text: str) -> str:
 
 def _document_cells(kind: DocumentType, text: str, version: int) -> list[NotebookNode]:
     cells = []
+    hidden = {line for part in restricted_parts(text) for line in range(part.start, part.end)}
+    line = 0
     for piece in _pieces(kind, text):
         sha256 = _sha256("" if piece.placeholder else piece.source)
-        mark = {"kind": _KINDS[kind], "key": piece.key, "version": version, "sha256": sha256}
-        metadata = NotebookNode(devstudio=NotebookNode(mark))
+        flags = {"kind": _KINDS[kind], "key": piece.key, "version": version, "sha256": sha256}
+        lines = piece.source.split("\n")
+        said = [at for at, text_line in enumerate(lines, line) if text_line.strip()]
+        if said and hidden.issuperset(said):
+            flags |= {"restricted": True, "was_restricted": True}
+        line += len(lines)
+        metadata = NotebookNode(devstudio=NotebookNode(flags))
         cells.append(NotebookNode(id=piece.id, cell_type="markdown", metadata=metadata, source=piece.source))
     return cells
 

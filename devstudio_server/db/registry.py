@@ -20,6 +20,7 @@ DOMAINS_WITH_TABLES = (
     "jobs",
     "kv",
     "patches",
+    "planning",
     "projects",
     "specs",
     "web",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from itertools import count
 
@@ -38,11 +38,14 @@ tasks:
 
 Each task can be written, tested and reviewed by itself, names the criteria that its own tests prove, and together
 the tasks name every criterion. `- [ ]*` marks an optional task. HTML comments such as <!-- id:abc --> are permanent
-ids: keep them at the end of the line that they belong to, and never invent one."""
+ids: keep them at the end of the line that they belong to, and never invent one. What need not change stays word for
+word."""
 
 
-def planning_prompt(subject: PlanSubject) -> str:
-    """Return what a model is asked when it plans."""
+def planning_prompt(
+    subject: PlanSubject, documents: Mapping[str, str] | None = None, rejections: Sequence[str] = ()
+) -> str:
+    """Return what a model is asked when it plans; ``documents`` as it may see them, else those of ``subject``."""
     wanted = ", ".join(subject.stages)
     parts = [
         f"The project is of type {subject.project_type}, in {subject.language}.",
@@ -50,7 +53,8 @@ def planning_prompt(subject: PlanSubject) -> str:
         f"Write these documents: {wanted}. Read the others as they are.",
         *data_block("session", f"{subject.session_title}\n{subject.session_description}"),
         *data_block("wishes of the person", subject.prompt),
-        *documents_blocks(subject.documents),
+        *documents_blocks(subject.documents if documents is None else documents),
+        *(part for reason in rejections for part in data_block("why an earlier proposal was rejected", reason)),
     ]
     return "\n\n".join(part for part in parts if part)
 

@@ -9,25 +9,21 @@ from pydantic import Field
 
 from devstudio_server.ai.schemas import UsageRead
 from devstudio_server.patches.schemas import PatchedFile, PatchStatus
-from devstudio_server.specs.schemas import Documents, DocumentType, LintWarning, TaskStatus
+from devstudio_server.planning.proposal_schemas import ProposalRead, Stage
+from devstudio_server.specs.schemas import Documents, LintWarning, TaskStatus
 from devstudio_server.web.schemas import Payload, Shape
+
+__all__ = ["GenerateRequest", "GenerateResult", "PlanMode", "PlanRequest", "PlanResult", "PlannedTask", "Stage"]
 
 MAX_PROMPT = 100_000
 MODEL_ID = Field(None, max_length=200, description="An id of `GET ai/models`; absent means the server's default.")
 
 
-class Stage(StrEnum):
-    """Which documents are planned."""
+class PlanMode(StrEnum):
+    """What becomes of a plan: new versions of the documents at once, or a proposal that a person decides about."""
 
-    REQUIREMENTS = "requirements"
-    DESIGN = "design"
-    TASKS = "tasks"
-    ALL = "all"
-
-    @property
-    def documents(self) -> tuple[DocumentType, ...]:
-        """The documents of this stage."""
-        return tuple(DocumentType) if self is Stage.ALL else (DocumentType(self.value),)
+    WRITE = "write"
+    PROPOSE = "propose"
 
 
 class PlanRequest(Payload):
@@ -35,6 +31,7 @@ class PlanRequest(Payload):
 
     session_id: UUID
     stage: Stage
+    mode: PlanMode = PlanMode.WRITE
     prompt: str | None = Field(None, max_length=MAX_PROMPT)
     model: str | None = MODEL_ID
 
@@ -50,12 +47,13 @@ class PlannedTask(Shape):
 
 
 class PlanResult(Shape):
-    """The documents after planning, the tasks derived from them, and what it cost."""
+    """What a plan made and what it cost: ``documents`` and the ``tasks`` derived from them, or a ``proposal``."""
 
     session_id: UUID
     version: int
-    documents: Documents
-    tasks: list[PlannedTask]
+    documents: Documents | None = None
+    tasks: list[PlannedTask] | None = None
+    proposal: ProposalRead | None = None
     usage: UsageRead
     warnings: list[LintWarning]
 

@@ -54,3 +54,9 @@ class NotebookUnreadable(Invalid):
     """The notebook is no notebook of a session."""
 
     title = "Not a session's notebook"
+
+
+class DocumentNotApprovable(Conflict):
+    """The document is empty, or is not any more what was read."""
+
+    title = "Not approved"

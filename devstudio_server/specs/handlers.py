@@ -9,6 +9,7 @@ from devstudio_server.kit.errors import Conflict, NotFound
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.specs.schemas import (
+    ApproveDocument,
     DocumentVersionQuery,
     DocumentVersionRead,
     DocumentVersionSummary,
@@ -143,3 +144,29 @@ def get_document_version(
 ) -> DocumentVersionRead:
     """Return a document as it was in one version."""
     return DocumentVersionRead.model_validate(_service(call).document_version(session_id, document, version))
+
+
+@operations.operation(
+    "POST",
+    "spec-sessions/{session_id}/documents/{document}/approve",
+    permission=Permission.CODE_APPROVE,
+    summary="Approve a document",
+    errors=(Conflict,),
+)
+def approve_document(call: Call, session_id: UUID, document: str, body: ApproveDocument) -> SpecSessionRead:
+    """Approve requirements, design or tasks as they are; a later change makes a draft of them again."""
+    service = _service(call)
+    return service.read(service.approve_document(session_id, document, body.version))
+
+
+@operations.operation(
+    "POST",
+    "spec-sessions/{session_id}/documents/{document}/reopen",
+    permission=Permission.CODE_APPROVE,
+    summary="Take back a document's approval",
+    errors=(Conflict,),
+)
+def reopen_document(call: Call, session_id: UUID, document: str) -> SpecSessionRead:
+    """Make a draft of an approved or suspect document."""
+    service = _service(call)
+    return service.read(service.reopen_document(session_id, document))

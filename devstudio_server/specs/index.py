@@ -24,13 +24,17 @@ class SpecIndex:
         """Derive criteria and tasks from ``texts``, then every status."""
         requirements = parse(DocumentType.REQUIREMENTS, texts.get(DocumentType.REQUIREMENTS, ""))
         tasks = parse(DocumentType.TASKS, texts.get(DocumentType.TASKS, ""))
-        self._index_criteria(requirements)
+        changed = self._index_criteria(requirements)
         self._index_tasks(tasks, requirements)
+        self._suspect(changed)
         self._specs.flush()
         self.refresh_statuses()
 
-    def _index_criteria(self, parsed: Parsed) -> None:
-        stale = {row.block_id: row for row in self._specs.criteria(self._session.id)}
+    def _index_criteria(self, parsed: Parsed) -> set[str]:
+        """Bring the rows of criteria in line; return the keys that say something else than before, or nothing now."""
+        rows = self._specs.criteria(self._session.id)
+        before = {row.key: row.sha256 for row in rows}
+        stale = {row.block_id: row for row in rows}
         for position, (key, block) in enumerate(parsed.criteria().items()):
             row = stale.pop(block.id or "", None)
             if row is None:
@@ -39,6 +43,15 @@ class SpecIndex:
             row.key, row.text, row.sha256, row.position = key, block.text, block.sha256, position
         for row in stale.values():
             self._specs.remove_row(row)
+        after = {key: block.sha256 for key, block in parsed.criteria().items()}
+        return {key for key, sha256 in before.items() if after.get(key) != sha256}
+
+    def _suspect(self, changed: set[str]) -> None:
+        """Note at tasks that are worked on which of their criteria changed since."""
+        for task in self._specs.all_tasks(self._session.id) if changed else ():
+            keys = [key for key in task.criteria if key in changed]
+            if keys and not task.removed and task.progress in {TaskStatus.IN_PROGRESS, TaskStatus.REVIEW}:
+                task.progress_reason = f"Suspect: {', '.join(keys)} changed since the work on the task began."
 
     def _index_tasks(self, parsed: Parsed, requirements: Parsed) -> None:
         stale = {row.block_id: row for row in self._specs.all_tasks(self._session.id)}

@@ -133,6 +133,16 @@ CODES: dict[str, Rule] = {
         "The {word} are {key}, so what is planned on them may have to change.",
         "Have them approved first, or go on and look through the plan again.",
     ),
+    "restricted": Rule(
+        "info",
+        "{key} was not shown {word}, which are restricted; they stay as they are.",
+        "Choose a model that runs inside the house if it has to know them.",
+    ),
+    "prompt-cut": Rule(
+        "warning",
+        "{key} was not shown {word}: they do not fit into its window.",
+        "Choose a model with a larger window, or part the session.",
+    ),
 }
 """Every code, in the order of the user guide's table, which a test holds to this one."""
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from devstudio_server.db import TenantRow, VersionedRow
 from devstudio_server.kit.clock import now
-from devstudio_server.specs.schemas import Priority, SessionStatus, TaskStatus
+from devstudio_server.specs.schemas import DocumentStatus, Priority, SessionStatus, TaskStatus
 
 FOLDER = ".devstudio/specs"
 _SESSION = "ds_spec_sessions.id"
@@ -65,6 +65,25 @@ class Spec(TenantRow):
     session_version: Mapped[int] = mapped_column(Integer)
     created_by: Mapped[UUID]
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+
+
+class DocumentApproval(VersionedRow):
+    """Where a document stands: a draft, approved by somebody, or suspect since what it stands on was changed.
+
+    ``reason`` says why it is suspect. A document without a row is a draft.
+    """
+
+    __tablename__ = "ds_document_approvals"
+    __subject__ = "document_approval"
+    __table_args__ = (UniqueConstraint("session_id", "type"),)
+
+    session_id: Mapped[UUID] = mapped_column(ForeignKey(_SESSION), index=True)
+    type: Mapped[str] = mapped_column(String(20))
+    status: Mapped[str] = mapped_column(String(20), default=DocumentStatus.DRAFT)
+    document_version: Mapped[int] = mapped_column(Integer, default=0)
+    approved_by: Mapped[UUID | None]
+    approved_at: Mapped[datetime | None]
+    reason: Mapped[str] = mapped_column(Text, default="")
 
 
 class Criterion(TenantRow):

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from devstudio_server.db import newest_first
 from devstudio_server.kit.pagination import PageRequest
-from devstudio_server.specs.models import Criterion, EvidenceRow, Projection, Spec, SpecSession, Task
+from devstudio_server.specs.models import Criterion, DocumentApproval, EvidenceRow, Projection, Spec, SpecSession, Task
 from devstudio_server.specs.schemas import DocumentType
 
 
@@ -78,6 +78,15 @@ class SpecRepository:
     def add_document(self, spec: Spec) -> None:
         """Store a new version of a document."""
         self._session.add(spec)
+
+    def approvals(self, session_id: UUID) -> dict[DocumentType, DocumentApproval]:
+        """Return where the documents of a session stand, those of which it was ever said."""
+        query = select(DocumentApproval).where(DocumentApproval.session_id == session_id)
+        return {DocumentType(row.type): row for row in self._session.scalars(query)}
+
+    def add_approval(self, row: DocumentApproval) -> None:
+        """Store where a document stands."""
+        self._session.add(row)
 
     def criteria(self, session_id: UUID) -> Sequence[Criterion]:
         """Return the criteria of a session in the order of the text."""

@@ -23,6 +23,14 @@ class DocumentType(StrEnum):
     TASKS = "tasks"
 
 
+class DocumentStatus(StrEnum):
+    """Where a document stands. ``suspect``: it was approved, and what it stands on was changed since."""
+
+    DRAFT = "draft"
+    APPROVED = "approved"
+    SUSPECT = "suspect"
+
+
 class SessionStatus(StrEnum):
     """Where a session stands."""
 
@@ -110,6 +118,12 @@ class TaskUpdate(Payload):
     actual_hours: Hours | None = None
 
 
+class ApproveDocument(Payload):
+    """Which version of the document is approved: the one that was read."""
+
+    version: int = Field(ge=1, le=1_000_000_000)
+
+
 class DocumentVersionQuery(ListQuery):
     """The query of the list of a document's versions."""
 
@@ -122,10 +136,17 @@ class SpecSessionQuery(ListQuery):
 
 
 class DocumentRead(Shape):
-    """One document: its text with permanent ids, and its own version, 0 while it was never written."""
+    """One document: its text with permanent ids, and its own version, 0 while it was never written.
+
+    ``status_reason`` says why it is suspect; ``approved_by`` and ``approved_at`` are null in a draft.
+    """
 
     content: str
     version: int
+    status: DocumentStatus = DocumentStatus.DRAFT
+    status_reason: str = ""
+    approved_by: UUID | None = None
+    approved_at: datetime | None = None
 
 
 class Documents(Shape):

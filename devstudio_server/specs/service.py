@@ -14,6 +14,7 @@ from devstudio_server.kit.pagination import Page, page_of
 from devstudio_server.projects.service import ProjectService
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
+from devstudio_server.specs.approvals import DocumentGates
 from devstudio_server.specs.documents import DocumentStore
 from devstudio_server.specs.errors import (
     DocumentTypeUnknown,
@@ -23,12 +24,13 @@ from devstudio_server.specs.errors import (
 )
 from devstudio_server.specs.index import SpecIndex
 from devstudio_server.specs.lint import lint, structure_warnings
-from devstudio_server.specs.models import EvidenceRow, Spec, SpecSession, Task
+from devstudio_server.specs.models import DocumentApproval, EvidenceRow, Spec, SpecSession, Task
 from devstudio_server.specs.repository import SpecRepository
 from devstudio_server.specs.schemas import (
     CriterionRead,
     DocumentRead,
     Documents,
+    DocumentStatus,
     DocumentType,
     DocumentVersionQuery,
     Evidence,
@@ -61,6 +63,7 @@ class SpecService:
         self._specs = SpecRepository(session)
         self.projects = ProjectService(session, actor, git, workspaces)
         self.documents = DocumentStore(self._specs, actor)
+        self.gates = DocumentGates(self._specs)
 
     def create(self, payload: SpecSessionCreate) -> SpecSession:
         """Create a session with three empty documents in a project that may be changed."""
@@ -121,13 +124,16 @@ class SpecService:
         ``notebook=False`` leaves the notebook's file to the caller, who is saving it.
         """
         edited = self._session.is_modified(session)
+        before = self.documents.texts(session)
         changed = self.documents.store(session, texts)
         if edited or changed:
             session.version += 1
         if changed:
             if session.status == SessionStatus.DRAFT:
                 session.status = SessionStatus.ACTIVE
-            self._index(session).rebuild(self.documents.texts(session))
+            after = self.documents.texts(session)
+            self.gates.follow(session, before, after)
+            self._index(session).rebuild(after)
         self._specs.flush()
         self.project_files(session, notebook=notebook)
 
@@ -141,12 +147,9 @@ class SpecService:
         """Return the public shape of a session, and write its files again if they are gone."""
         tree = self.projects.tree(self.projects.get(session.project_id))
         after_commit(self._session, self.documents.restore(session, tree))
-        rows = self.documents.rows(session)
+        rows, approvals = self.documents.rows(session), self.gates.rows(session.id)
         texts = {kind: row.content for kind, row in rows.items()}
-        documents = {
-            kind.value: DocumentRead(content=texts.get(kind, ""), version=rows[kind].version if kind in rows else 0)
-            for kind in DocumentType
-        }
+        documents = {kind.value: _document_read(rows.get(kind), approvals.get(kind)) for kind in DocumentType}
         summary = SpecSessionSummary.model_validate(session).model_dump()
         return SpecSessionRead(**summary, documents=Documents(**documents), warnings=[*self.warnings(texts)])
 
@@ -223,6 +226,21 @@ class SpecService:
         rows = self._specs.versions(session.id, _document_type(name), query.page())
         return page_of(rows, query.limit, lambda spec: spec.id)
 
+    def approve_document(self, session_id: UUID, name: str, version: int) -> SpecSession:
+        """Approve the present version of a document; raises `DocumentNotApprovable` when ``version`` is another."""
+        session = self.get(session_id)
+        self.projects.get_writable(session.project_id)
+        kind = _document_type(name)
+        self.gates.approve(self.documents.rows(session).get(kind), kind, version, self._actor.user_id)
+        return session
+
+    def reopen_document(self, session_id: UUID, name: str) -> SpecSession:
+        """Make a document a draft again."""
+        session = self.get(session_id)
+        self.projects.get_writable(session.project_id)
+        self.gates.reopen(session, _document_type(name))
+        return session
+
     def document_version(self, session_id: UUID, name: str, version: str) -> Spec:
         """Return one version of a document; raises `DocumentVersionNotFound`."""
         session = self.get(session_id)
@@ -269,6 +287,14 @@ class SpecService:
 
     def _index(self, session: SpecSession) -> SpecIndex:
         return SpecIndex(self._specs, session)
+
+
+def _document_read(spec: Spec | None, approval: DocumentApproval | None) -> DocumentRead:
+    read = DocumentRead(content=spec.content if spec else "", version=spec.version if spec else 0)
+    if approval is not None:
+        read.status, read.status_reason = DocumentStatus(approval.status), approval.reason
+        read.approved_by, read.approved_at = approval.approved_by, approval.approved_at
+    return read
 
 
 def _document_type(name: str) -> DocumentType:

@@ -69,6 +69,17 @@ class Deeds:
         self.do("plan", "POST", "plan", {"session_id": session["id"], "stage": "design", "model": "offline"})
         return project, session, tasks
 
+    def propose(self, project: dict[str, Any]) -> None:
+        session = self.admin.post("spec-sessions", {"project_id": project["id"], "title": "Proposed"}).expect(201)
+        home = f"spec-sessions/{session['id']}"
+        asked = {"session_id": session["id"], "stage": "requirements", "mode": "propose", "model": "offline"}
+        first = self.admin.post("plan", {**asked, "prompt": "- Add two numbers"}).expect(200)["proposal"]["id"]
+        self.do("accept_proposal", "POST", f"proposals/{first}/accept", {})
+        self.do("approve_document", "POST", f"{home}/documents/requirements/approve", {"version": 1}, by=self.other)
+        self.do("reopen_document", "POST", f"{home}/documents/requirements/reopen", by=self.other)
+        second = self.admin.post("plan", {**asked, "prompt": "- Subtract two numbers"}).expect(200)["proposal"]["id"]
+        self.do("reject_proposal", "POST", f"proposals/{second}/reject", {"reason": "Adding is enough."})
+
     def review(self, tasks: list[dict[str, Any]]) -> None:
         asked = {"task_id": tasks[0]["id"], "model": "offline"}
         first = self.do("generate_code", "POST", "code/generate", asked)["patch_id"]
@@ -100,6 +111,7 @@ class Deeds:
 
     def do_all(self) -> None:
         project, session, tasks = self.specify()
+        self.propose(project)
         self.lease(project)
         self.review(tasks)
         self.do("put_kv", "PUT", "kv/global/key", {"value_json": 1})

@@ -61,7 +61,10 @@ def save_notebook(studio: Studio, session: dict[str, Any], content: Any) -> Any:
 
 
 def test_a_new_session_has_three_empty_documents_and_files(api: Api, studio: Studio, session: dict[str, Any]) -> None:
-    assert session["documents"] == {name: {"content": "", "version": 0} for name in ("requirements", "design", "tasks")}
+    empty = {
+        "content": "", "version": 0, "status": "draft", "status_reason": "", "approved_by": None, "approved_at": None
+    }  # fmt: skip
+    assert session["documents"] == dict.fromkeys(("requirements", "design", "tasks"), empty)
     assert session["document_versions"] == {}
     assert session["status"] == "draft"
     assert session["version"] == 1

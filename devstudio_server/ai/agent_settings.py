@@ -13,7 +13,7 @@ from devstudio_server.ai.models import AgentSettings
 from devstudio_server.ai.repository import AgentSettingsRepository
 from devstudio_server.ai.schemas import AgentSettingsRead, AgentSettingsWrite, Model
 from devstudio_server.ai.use import ModelUse
-from devstudio_server.db import check_version
+from devstudio_server.db import actor_of, check_version
 from devstudio_server.kit.errors import PreconditionFailed
 
 
@@ -31,7 +31,7 @@ class AgentSettingsService:
         row = self._settings.find(project_id)
         if row is not None:
             return AgentSettingsRead.model_validate(row)
-        model = self._gateway.resolve(None)
+        model = self._resolve(None)
         defaults = AgentSettingsWrite(model=model.id).model_dump()
         return AgentSettingsRead(
             project_id=project_id, model_provider=model.provider, version=0, updated_at=None, **defaults
@@ -40,7 +40,7 @@ class AgentSettingsService:
     def put(self, project_id: UUID, payload: AgentSettingsWrite, expected: int | None) -> AgentSettingsRead:
         """Set the settings of a project; raises `ModelUnknown`, and `PreconditionFailed` when ``expected`` is stale."""
         row = self._settings.find(project_id)
-        model = self._gateway.resolve(payload.model)
+        model = self._resolve(payload.model)
         values = payload.model_dump() | {
             "model": model.id,
             "model_provider": model.provider.value,
@@ -72,6 +72,9 @@ class AgentSettingsService:
         """Return the model that the project's settings name while this server offers it, else the default."""
         row = self._settings.find(project_id)
         try:
-            return self._gateway.resolve(row.model if row is not None else None)
+            return self._resolve(row.model if row is not None else None)
         except ModelUnknown:
-            return self._gateway.resolve(None)
+            return self._resolve(None)
+
+    def _resolve(self, model_id: str | None) -> Model:
+        return self._gateway.resolve(model_id, actor_of(self._session).tenant_id)

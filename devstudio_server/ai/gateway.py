@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from fnmatch import fnmatchcase
 from typing import Any, TypeVar
+from uuid import UUID
 
 from devstudio_server.ai.calls import Line, Progress
 from devstudio_server.ai.dialogue import Conversation, Dialogue, Outcome
@@ -43,15 +45,20 @@ class Gateway:
         self._adapters_lock = threading.Lock()
         self._models = self._list_models()
 
-    def models(self) -> list[Model]:
-        """Return every model that a request may name; exactly one is the default."""
-        return list(self._models)
+    def models(self, tenant_id: UUID | None = None) -> list[Model]:
+        """Return every model that a request may name, of this tenant if one is given; exactly one is the default."""
+        allowed = self._allowed(tenant_id)
+        if allowed is self._models:
+            return list(allowed)
+        default = next((model for model in allowed if model.default), allowed[0])
+        return [model.model_copy(update={"default": model is default}) for model in allowed]
 
-    def resolve(self, model_id: str | None) -> Model:
+    def resolve(self, model_id: str | None, tenant_id: UUID | None = None) -> Model:
         """Return the model with this id, or with this bare name; ``None`` gives the default. Raises `ModelUnknown`."""
+        models = self.models(tenant_id)
         if model_id is None:
-            return next(model for model in self._models if model.default)
-        return _find(self._models, model_id)
+            return next(model for model in models if model.default)
+        return _find(models, model_id)
 
     def converse(
         self,
@@ -104,7 +111,7 @@ class Gateway:
             actor=actor,
             operation=operation,
             task_id=work.task_id,
-            model=self.resolve(work.model),
+            model=self.resolve(work.model, actor.tenant_id),
             prices=self._prices,
             project_id=work.project_id,
             session_id=work.session_id,
@@ -116,7 +123,7 @@ class Gateway:
         most = self._settings.max_tokens
         return Line(
             operation=account.operation,
-            models=[account.model, *self._fallbacks(account.model, use)],
+            models=[account.model, *self._fallbacks(account, use)],
             adapter=self._adapter,
             ledger=Ledger(account),
             max_tokens=min(use.max_tokens or most, most),
@@ -127,10 +134,19 @@ class Gateway:
             stop=StopSignal.of(left),
         )
 
-    def _fallbacks(self, model: Model, use: ModelUse) -> list[Model]:
+    def _allowed(self, tenant_id: UUID | None) -> list[Model]:
+        """Return the models that the operator lets a tenant use; `offline` goes nowhere, and is always one."""
+        patterns = self._settings.tenant_models
+        named = patterns.get(str(tenant_id), patterns.get("*")) if tenant_id is not None else None
+        if named is None:
+            return self._models
+        return [model for model in self._models if not _is_real(model) or any(fnmatchcase(model.id, p) for p in named)]
+
+    def _fallbacks(self, account: Account, use: ModelUse) -> list[Model]:
         """Return the models that may take over: never an outside one from one inside the house, which is told more."""
+        model, allowed = account.model, self.models(account.actor.tenant_id)
         found: list[Model] = []
-        for other in (_found(self._models, name) for name in use.fallback):
+        for other in (_found(allowed, name) for name in use.fallback):
             if other is None or other == model or other in found:
                 continue
             if other.price_input is not None and (model.outside or not other.outside):
@@ -191,6 +207,10 @@ def _default(models: list[Model], wanted: str | None) -> Model:
     except ModelUnknown as error:
         message = f"DEVSTUDIO_DEFAULT_MODEL cannot be used: {error.detail}"
         raise SettingsError(message) from error
+
+
+def _is_real(model: Model) -> bool:
+    return model.provider is not Provider.OFFLINE
 
 
 def _find(models: list[Model], model_id: str) -> Model:

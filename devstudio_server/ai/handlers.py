@@ -20,8 +20,8 @@ operations = Operations("ai")
 
 @operations.operation("GET", "ai/models", permission=Permission.SPEC_READ, summary="List models")
 def list_models(call: Call) -> ModelList:
-    """List the models that this server can call, from its configuration; nothing outside is asked."""
-    return ModelList(items=call.port(Gateway).models())
+    """List the models that this tenant may use, with price and context size; nothing outside is asked."""
+    return ModelList(items=call.port(Gateway).models(call.actor.tenant_id))
 
 
 def _projects(call: Call) -> ProjectService:

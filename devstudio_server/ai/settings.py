@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import cast
+from uuid import UUID
+
+from pydantic import TypeAdapter
 
 from devstudio_server.ai.cassette_settings import CassetteSettings
 from devstudio_server.ai.endpoints import (
@@ -35,7 +38,8 @@ class GatewaySettings:
     conversation; ``max_file_bytes`` and ``max_read_bytes`` bound what one reading, and all of them together, hand to
     the model. ``prices`` (by model id) come before the known ones. ``openai_token_parameter`` is the name that the
     server at ``openai_base_url`` takes: OpenAI's current models refuse ``max_tokens``, some old compatible servers know
-    nothing else. ``named_endpoints`` are the operator's own servers.
+    nothing else. ``named_endpoints`` are the operator's own servers. ``tenant_models`` are patterns of the ids that a
+    tenant may use, by the tenant's id; ``*`` is every tenant that is not named.
     """
 
     openai_api_key: str | None = field(default=None, repr=False)
@@ -56,6 +60,7 @@ class GatewaySettings:
     max_read_bytes: int = 524_288
     prices: Mapping[str, TokenPrice] = field(default_factory=dict)
     named_endpoints: tuple[Endpoint, ...] = ()
+    tenant_models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cassette: CassetteSettings | None = None
 
     @classmethod
@@ -78,6 +83,7 @@ class GatewaySettings:
             retries=int(_number(env, "DEVSTUDIO_MODEL_RETRIES", cls.retries, least=0)),
             prices=_prices(env, "DEVSTUDIO_MODEL_PRICES"),
             named_endpoints=read_endpoints(env),
+            tenant_models=_patterns(env, "DEVSTUDIO_TENANT_MODELS"),
             cassette=cassette,
         )
 
@@ -138,6 +144,16 @@ def _cassette(env: Mapping[str, str], name: str) -> CassetteSettings | None:
         return CassetteSettings.parse(text) if text else None
     except ValueError as error:
         message = f"{name} {error}"
+        raise SettingsError(message) from error
+
+
+def _patterns(env: Mapping[str, str], name: str) -> dict[str, tuple[str, ...]]:
+    text = env.get(name, "").strip() or "{}"
+    try:
+        table = TypeAdapter(dict[str, list[str]]).validate_json(text, strict=True)
+        return {tenant if tenant == "*" else str(UUID(tenant)): tuple(ids) for tenant, ids in table.items()}
+    except ValueError as error:
+        message = f'{name} takes JSON such as {{"*": ["openai/*"], "<id of a tenant>": ["house/*"]}}'
         raise SettingsError(message) from error
 
 

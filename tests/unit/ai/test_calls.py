@@ -14,6 +14,7 @@ from devstudio_server.ai.budget_errors import BudgetExceeded
 from devstudio_server.ai.endpoints import Endpoint, TokenPrice
 from devstudio_server.ai.errors import (
     ClientLeft,
+    ModelUnknown,
     ProviderError,
     ProviderFailed,
     ProviderRateLimited,
@@ -266,3 +267,13 @@ def test_timeouts_are_not_repeated_for_ever(world: World) -> None:
     with pytest.raises(ProviderTimedOut):
         world.converse(world.gateway([Fault(silent=True)], retries=1, timeout_s=0.3), plan_conversation())
     assert len(world.rows()) == 2
+
+
+def test_what_a_tenant_may_not_use_is_not_called_by_any_way(world: World, other: Spare) -> None:
+    models = {str(world.tenant()): [f"{world.protocol}/*"]}
+    gateway = world.gateway([Fault(500)], named_endpoints=(other.endpoint([GOOD_PLAN]),), tenant_models=models)
+    with pytest.raises(ModelUnknown):
+        world.converse(gateway, plan_conversation(model="house/spare"))
+    with pytest.raises(ProviderFailed):
+        world.converse(gateway, plan_conversation(settings=FALLBACK))
+    assert other.requests == []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -111,3 +113,100 @@ def test_keys_are_not_in_the_settings_text() -> None:
     assert "sk-a" not in text
     assert "sk-b" not in text
     assert "secret" not in text
+
+
+HOUSE = {
+    "protocol": "openai",
+    "base_url": "http://models.house:8000/v1",
+    "api_key_env": "HOUSE_KEY",
+    "models": ["llama", "gpt-6.1-sol"],
+    "token_parameter": "max_tokens",
+    "prices": {"llama": {"input": 0, "output": 0.5}},
+    "context_windows": {"llama": 32_768},
+    "outside": False,
+}
+
+
+def test_named_endpoints_offer_their_models() -> None:
+    other = {"protocol": "anthropic", "base_url": "https://proxy.example", "models": ["claude-sonnet-5-5"]}
+    text = json.dumps({"house": HOUSE, "proxy": other})
+    models = {model.id: model for model in gateway(**KEYS, HOUSE_KEY="k", DEVSTUDIO_MODEL_ENDPOINTS=text).models()}
+    llama = models["house/llama"]
+    assert (llama.endpoint, llama.provider, llama.outside) == ("house", Provider.OPENAI, False)
+    assert (llama.price_input, llama.price_output, llama.context_window) == (0, 0.5, 32_768)
+    assert models["house/gpt-6.1-sol"].price_input == 2  # what is known of the model, wherever it runs
+    assert models["proxy/claude-sonnet-5-5"].outside
+    assert (models["openai/gpt-6.1-sol"].endpoint, models["openai/gpt-6.1-sol"].outside) == ("openai", True)
+    assert (models["offline"].endpoint, models["offline"].outside) == ("offline", False)
+    assert [model.id for model in models.values() if model.default] == ["openai/gpt-6.1-sol"]
+
+
+def test_the_price_of_an_endpoint_is_its_own() -> None:
+    other = HOUSE | {"prices": {"llama": {"input": 7, "output": 7}}}
+    text = json.dumps({"a": HOUSE, "b": other})
+    models = {model.id: model for model in gateway(HOUSE_KEY="k", DEVSTUDIO_MODEL_ENDPOINTS=text).models()}
+    assert (models["a/llama"].price_input, models["b/llama"].price_input) == (0, 7)
+    with pytest.raises(ModelUnknown):
+        gateway(HOUSE_KEY="k", DEVSTUDIO_MODEL_ENDPOINTS=text).resolve("llama")
+
+
+def test_an_endpoint_without_a_key_variable_needs_no_key() -> None:
+    entry = {name: value for name, value in HOUSE.items() if name != "api_key_env"}
+    assert gateway(DEVSTUDIO_MODEL_ENDPOINTS=json.dumps({"house": entry})).resolve("llama").endpoint == "house"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "no JSON"),
+        ("[]", "takes a JSON object"),
+        (json.dumps({"openai": HOUSE}), "is not such a name"),
+        (json.dumps({"offline": HOUSE}), "is not such a name"),
+        (json.dumps({"a/b": HOUSE}), "is not such a name"),
+        (json.dumps({"x" * 21: HOUSE}), "is not such a name"),
+        (json.dumps({"house": HOUSE | {"protocol": "grpc"}}), "house.protocol"),
+        (json.dumps({"house": HOUSE | {"base_url": "ftp://x"}}), "house.base_url"),
+        (json.dumps({"house": HOUSE | {"models": []}}), "house.models"),
+        (json.dumps({"house": HOUSE | {"key": "sk-secret"}}), "house.key"),
+        (json.dumps({"house": HOUSE | {"prices": {"llama": {"input": -1, "output": 0}}}}), "house.prices.llama.input"),
+        (json.dumps({"house": HOUSE}), "HOUSE_KEY"),
+        (json.dumps({"house": 7}), "house"),
+    ],
+)
+def test_a_wrong_endpoint_is_named_and_no_value_shown(text: str, words: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        gateway(DEVSTUDIO_MODEL_ENDPOINTS=text)
+    assert "DEVSTUDIO_MODEL_ENDPOINTS" in str(raised.value)
+    assert words in str(raised.value)
+    assert "sk-secret" not in str(raised.value)
+
+
+TENANT, ANOTHER = uuid4(), uuid4()
+
+
+def test_a_tenant_is_offered_what_the_operator_lets_it_use() -> None:
+    patterns = json.dumps({str(TENANT): ["anthropic/*", "openai/gpt-6-luna"], "*": ["openai/*"]})
+    chosen = gateway(**KEYS, DEVSTUDIO_TENANT_MODELS=patterns)
+    mine = {model.id: model for model in chosen.models(TENANT)}
+    assert "openai/gpt-6.1-sol" not in mine
+    assert {"openai/gpt-6-luna", "anthropic/claude-opus-5-5", "offline"} <= set(mine)
+    assert [model.id for model in mine.values() if model.default] == ["openai/gpt-6-luna"]
+    assert chosen.resolve(None, TENANT).id == "openai/gpt-6-luna"
+    with pytest.raises(ModelUnknown) as raised:
+        chosen.resolve("openai/gpt-6.1-sol", TENANT)
+    assert "gpt-6.1-terra" not in raised.value.detail
+    assert {model.endpoint for model in chosen.models(ANOTHER)} == {"openai", "offline"}
+    assert chosen.resolve(None, ANOTHER).id == "openai/gpt-6.1-sol"
+
+
+def test_a_tenant_that_may_use_nothing_has_offline() -> None:
+    chosen = gateway(**KEYS, DEVSTUDIO_TENANT_MODELS=json.dumps({str(TENANT): []}))
+    assert [model.id for model in chosen.models(TENANT)] == ["offline"]
+    assert chosen.resolve(None, TENANT).id == "offline"
+    assert len(chosen.models(ANOTHER)) > 3
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"acme": []}', '{"*": "openai/*"}', '{"*": [1]}', "7"])
+def test_wrong_tenant_models_are_named(text: str) -> None:
+    with pytest.raises(SettingsError, match="DEVSTUDIO_TENANT_MODELS"):
+        gateway(DEVSTUDIO_TENANT_MODELS=text)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from sqlalchemy import Engine
 
-from devstudio_sandbox import Backend, Limits, PoolPolicy, Preference, Runtime, choose_backend, pooled
+from devstudio_sandbox import Backend, Limits, PoolPolicy, Preference, Runtime, SandboxError, choose_backend, pooled
 from devstudio_server.audit.recorder import record_audit
 from devstudio_server.auth.identity import LOCAL_TENANT_ID, local_actor
 from devstudio_server.db import Actor, Units
@@ -33,6 +33,7 @@ from devstudio_server.execution.run_file_rows import FileRows
 from devstudio_server.execution.run_files import FilesOnDisk, RunFiles
 from devstudio_server.execution.runner import SandboxRunner
 from devstudio_server.execution.service import project_of_run
+from devstudio_server.execution.trials import SandboxPresence
 from devstudio_server.jobs import EmbeddedWorker, Heartbeat, JobQueue, JobRunner, Place, Worker
 from devstudio_server.jobs.delivery import DeliveredWorker, Delivery
 from devstudio_server.jobs.life import Life, LifeKind
@@ -181,6 +182,7 @@ class Assembly:
         # Workers of a team may be processes without repositories; an embedded database has no other process.
         shipped = self.engine.dialect.name == "postgresql"
         self.ports.provide(RunInputs, RunInputs(self.ports.get(GitStorage), self.ports.get(RunFiles), shipped=shipped))
+        self.ports.provide(SandboxPresence, SandboxPresence(self._sandbox_answers))
 
     def _provide_queue(self) -> None:
         """Put the table of jobs behind the port of the queue, and make what does them."""
@@ -204,6 +206,15 @@ class Assembly:
         cancels = CancelWatch(self.ports.get(RunControl), self.heartbeat.hurry)
         self.heartbeat.watch(cancels.look)
         self.wakeups.listen(cancels.woken)
+
+    def _sandbox_answers(self) -> bool:
+        """Tell whether a run would get a sandbox now: here, or at a worker that is a process of its own."""
+        if self.settings.worker == "external":
+            return self.heartbeat.workers > 0
+        try:
+            return self.backend().status().available
+        except SandboxError:
+            return False
 
     def _hears(self) -> bool:
         """Tell whether other processes may enqueue jobs that this one looks for."""

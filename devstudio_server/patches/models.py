@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ForeignKey, String, Text
+from sqlalchemy import Boolean, ForeignKey, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devstudio_server.db import TenantRow, VersionedRow
@@ -30,6 +30,9 @@ class Patch(VersionedRow):
     digest: Mapped[str] = mapped_column(String(64))
     files: Mapped[list[Any]] = mapped_column(default=list)
     warnings: Mapped[list[Any]] = mapped_column(default=list)
+    rounds: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    tested: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    stopped: Mapped[str | None] = mapped_column(String(20))
     model: Mapped[str] = mapped_column(String(200), default="")
     provider: Mapped[str] = mapped_column(String(20), default="")
     created_by: Mapped[UUID]

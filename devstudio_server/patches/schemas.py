@@ -9,6 +9,8 @@ from uuid import UUID
 
 from pydantic import Field
 
+from devstudio_server.ai.schemas import UsageRead
+from devstudio_server.execution.schemas import Failure, RunStatus
 from devstudio_server.web.schemas import ListQuery, Payload, Shape
 
 
@@ -22,6 +24,37 @@ class PatchStatus(StrEnum):
 
 
 Change = Literal["create", "update", "delete"]
+
+
+class LoopEnd(StrEnum):
+    """Why nothing more was done to make the tests of a proposal pass."""
+
+    PASSED = "passed"
+    ROUNDS = "rounds"
+    """The rounds that were allowed are used up."""
+    STUCK = "stuck"
+    """The model proposed the same again, or the same tests failed in the same way twice."""
+    BUDGET = "budget"
+    NO_SANDBOX = "no sandbox"
+    STOPPED = "stopped"
+    """The person stopped it, or left."""
+    NO_TESTS = "no tests"
+    MODEL = "model"
+    """The model, or its provider, gave no usable answer to the failures."""
+    OFFLINE = "offline"
+    """Templates wrote it, which cannot mend anything, so it was not tested."""
+
+
+class FixRound(Shape):
+    """A proposal that was tested, the run that did it, and what was used to get the proposal."""
+
+    round: int
+    run_id: UUID | None
+    status: RunStatus
+    passed: int
+    failed: int
+    failures: list[Failure]
+    usage: UsageRead
 
 
 class PatchedFile(Shape):
@@ -68,6 +101,9 @@ class PatchRead(Shape):
     digest: str
     files: list[PatchedFile]
     warnings: list[str]
+    rounds: list[FixRound] = Field(description="How its tests went before anyone saw it.")
+    tested: bool = Field(description="Whether a run tested exactly these bytes, on `base`.")
+    stopped: LoopEnd | None = Field(description="Why the rounds ended; null when none were asked for.")
     model: str
     provider: str
     created_by: UUID

@@ -31,6 +31,8 @@ from devstudio_server.patches.repository import PatchRepository
 from devstudio_server.patches.schemas import (
     ApplyResult,
     ApprovalRead,
+    FixRound,
+    LoopEnd,
     PatchedFile,
     PatchPreview,
     PatchQuery,
@@ -60,6 +62,9 @@ class Origin:
     warnings: list[str]
     model: str
     provider: str
+    rounds: Sequence[FixRound] = ()
+    tested: bool = False
+    stopped: LoopEnd | None = None
 
 
 class PatchService:
@@ -85,6 +90,9 @@ class PatchService:
             digest=content.digest,
             files=[file.model_dump() for file in content.files],
             warnings=origin.warnings,
+            rounds=[done.model_dump(mode="json") for done in origin.rounds],
+            tested=origin.tested,
+            stopped=origin.stopped,
             model=origin.model,
             provider=origin.provider,
             created_by=self._actor.user_id,

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from devstudio_server.ai.schemas import UsageRead
-from devstudio_server.patches.schemas import PatchedFile, PatchStatus
+from devstudio_server.patches.schemas import FixRound, LoopEnd, PatchedFile, PatchStatus
 from devstudio_server.planning.proposal_schemas import ProposalRead, Stage
 from devstudio_server.specs.schemas import Documents, LintWarning, TaskStatus
 from devstudio_server.web.schemas import Payload, Shape
@@ -16,7 +16,17 @@ from devstudio_server.web.schemas import Payload, Shape
 __all__ = ["GenerateRequest", "GenerateResult", "PlanMode", "PlanRequest", "PlanResult", "PlannedTask", "Stage"]
 
 MAX_PROMPT = 100_000
+MAX_FIX_ROUNDS = 10
+DEFAULT_FIX_ROUNDS = 2
 MODEL_ID = Field(None, max_length=200, description="An id of `GET ai/models`; absent means the server's default.")
+
+FIX_ROUNDS = Field(
+    None,
+    ge=0,
+    le=MAX_FIX_ROUNDS,
+    description="How often the model may mend what fails in the sandbox; 0: nothing is tested. Absent: `fix_rounds` of "
+    "the project's policy, else 2.",
+)
 
 
 class PlanMode(StrEnum):
@@ -64,6 +74,7 @@ class GenerateRequest(Payload):
     task_id: UUID
     instructions: str | None = Field(None, max_length=MAX_PROMPT)
     model: str | None = MODEL_ID
+    fix_rounds: int | None = FIX_ROUNDS
 
 
 class GenerateResult(Shape):
@@ -77,3 +88,6 @@ class GenerateResult(Shape):
     files: list[PatchedFile]
     warnings: list[str]
     usage: UsageRead
+    rounds: list[FixRound] = Field(description="How the tests of each proposal went; the best one is kept.")
+    tested: bool = Field(description="Whether a run tested exactly this patch, on its base.")
+    stopped: LoopEnd | None = Field(description="Why the rounds ended; null when none were asked for.")

@@ -7,6 +7,7 @@ from typing import cast
 from devstudio_server.ai.subjects import CriterionText, Language, RequirementText
 from devstudio_server.projects.models import Project
 from devstudio_server.specs.markdown import parse
+from devstudio_server.specs.models import Task
 from devstudio_server.specs.schemas import DocumentType
 
 
@@ -26,3 +27,11 @@ def requirements_of(text: str) -> tuple[RequirementText, ...]:
         )
         for block in parsed.requirements
     )
+
+
+def task_text(document: str, task: Task) -> tuple[str, str]:
+    """Return the title and the details of a task as ``document`` has them, which may be without restricted parts."""
+    for block in parse(DocumentType.TASKS, document).tasks:
+        if block.label == task.key:
+            return block.title, "\n".join(block.details)
+    return "(not shown)", ""

@@ -6,11 +6,21 @@ Revises: 0009
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
 revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
 
 def upgrade() -> None:
-    """Apply the change."""
+    """Apply the change: patches know how their tests went before anyone saw them."""
+    with op.batch_alter_table("ds_patches") as table:
+        table.add_column(sa.Column("rounds", JSON, server_default="[]", nullable=False))
+        table.add_column(sa.Column("tested", sa.Boolean(), server_default=sa.false(), nullable=False))
+        table.add_column(sa.Column("stopped", sa.String(length=20), nullable=True))

@@ -23,6 +23,7 @@ from devstudio_server.execution.log_files import LogFiles
 from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.run_files import FilesOnDisk, RunFiles
 from devstudio_server.execution.runner import SandboxRunner
+from devstudio_server.execution.trials import SandboxPresence
 from devstudio_server.jobs import JobContext, JobQueue
 from devstudio_server.kit.ids import new_id
 from devstudio_server.patches.content import build_content
@@ -96,6 +97,7 @@ class DomainWorld:
         self.ports.provide(RunInputs, RunInputs(self.git, self.files, shipped=False))
         self.ports.provide(SandboxRunner, SandboxRunner(lambda: self.backend, self.control))
         self.ports.provide(JobQueue, JobQueue(self._wake))
+        self.ports.provide(SandboxPresence, SandboxPresence(lambda: False))
         self.sync = NotebookSync(self.units, self.git, self.workspaces)
 
     def _wake(self, tenant_id: UUID) -> None:

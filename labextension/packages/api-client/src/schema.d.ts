@@ -55,7 +55,7 @@ export interface paths {
         };
         /**
          * List models
-         * @description List the models that this server can call, from its configuration; nothing outside is asked.
+         * @description List the models that this tenant may use, with price and context size; nothing outside is asked.
          */
         get: operations["list_models"];
         put?: never;

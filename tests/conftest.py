@@ -10,6 +10,7 @@ import pytest
 from support.checkout import clone
 from support.databases import KINDS, Database, Databases, Kind
 from support.example_brain import ExamplesBrain
+from support.litellm import LiteLLM, forwarded, mocked
 from support.model_server import ModelServer
 from support.services import Postgres, RedisServer
 from support.studio import Api, Studio
@@ -80,6 +81,18 @@ def model_server() -> Iterator[ModelServer]:
     """A local server that speaks both protocols and knows the worked examples."""
     with ModelServer(ExamplesBrain()) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def litellm(model_server: ModelServer) -> Iterator[LiteLLM]:
+    """LiteLLM's proxy in front of that server, and with a mock of its own."""
+    models = [
+        forwarded("openai", "gpt-6.1-sol", model_server.openai_base_url, MODEL_KEY),
+        forwarded("anthropic", "claude-sonnet-5-5", model_server.url, MODEL_KEY),
+        mocked("mock"),
+    ]
+    with LiteLLM(models) as proxy:
+        yield proxy
 
 
 def model_environment(server: ModelServer) -> dict[str, str]:

@@ -79,7 +79,14 @@ class LiteLLM:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = Path(tempfile.mkdtemp(prefix="devstudio-litellm-"))
-        sections = {"general_settings": {"master_key": KEY}, "litellm_settings": {"num_retries": 0}} | settings
+        # An error is passed on, and is the last thing that is known of a model: nothing is repeated or held back.
+        own = {"num_retries": 0, "use_chat_completions_url_for_anthropic_messages": True}
+        sections = {
+            "general_settings": {"master_key": KEY},
+            "litellm_settings": own,
+            "router_settings": {"disable_cooldowns": True},
+            **settings,
+        }
         # JSON is YAML, too.
         (self.folder / "config.yaml").write_text(json.dumps({"model_list": list(models), **sections}))
 

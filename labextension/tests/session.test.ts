@@ -1,3 +1,4 @@
+import type { FixRound, GenerateResult, Lint } from '@renum/devstudio-api-client';
 import { beforeEach, expect, test } from 'vitest';
 
 import { Changes } from '../src/model/changes';
@@ -24,6 +25,21 @@ class MemoryStorage implements DraftStorage {
   }
 }
 
+const LINT: Lint = {
+  warnings: [
+    { document: 'requirements', line: 2, code: 'vague', message: 'Say how fast.' },
+    { document: 'tasks', line: 1, code: 'no-criteria', message: 'It names none.' }
+  ],
+  coverage: {
+    criteria: 2,
+    tasks: 1,
+    criteria_without_task: ['1.2'],
+    tasks_without_criterion: [],
+    unknown_criteria: {},
+    criteria_without_evidence: []
+  }
+};
+
 let server: MemoryServer;
 let storage: MemoryStorage;
 let changes: Changes;
@@ -34,6 +50,7 @@ beforeEach(() => {
   server = new MemoryServer()
     .on(GET, () => json(session(3, { requirements: 'old' })))
     .on(`${GET}/tasks`, () => json({ items: [task()], criteria: [] }))
+    .on(`${GET}/lint`, () => json(LINT))
     .on(`GET projects/${session(1).project_id}`, () => json({ id: session(1).project_id, name: 'A project' }))
     .on('GET code/patches', () => json({ items: [], next_cursor: null }));
 });
@@ -153,7 +170,34 @@ test('a failed generation shows at its task, and a second one is not started bes
   const [first, second] = await Promise.all([model.generate(TASK_ID, '', ''), model.generate(TASK_ID, '', '')]);
   expect([first, second]).toEqual([null, null]);
   expect(server.count('POST code/generate')).toBe(1);
-  expect(model.generationOf(TASK_ID).error?.detail).toBe('cut');
+  expect(model.generationOf(TASK_ID).work.error?.detail).toBe('cut');
+});
+
+const ROUND = { round: 1, run_id: 'r', status: 'failed', passed: 1, failed: 1, failures: [{ name: 't', file: 'a.py', line: 3 }] };
+
+test('the rounds of a generation show while it runs, stay after an error, and are those of the result in the end', async () => {
+  const model = await open();
+  const tested = event('progress', { phase: 'tested', message: '1 failed', ...ROUND });
+  server.on('POST code/generate', () => events([tested, event('error', { title: 'Bad answer', status: 502, detail: '' })]));
+  expect(await model.generate(TASK_ID, '', '')).toBeNull();
+  const generation = model.generationOf(TASK_ID);
+  expect(generation.rounds.map(({ failures }) => failures[0]?.line)).toEqual([3]);
+
+  const rounds = [ROUND, { ...ROUND, round: 2, failed: 0, failures: [] }] as unknown as FixRound[];
+  const result = { patch_id: 'p', rounds, stopped: 'passed', tested: true, warnings: ['look'] } as unknown as GenerateResult;
+  const seen: number[] = [];
+  model.stateChanged.connect(() => seen.push(generation.rounds.length));
+  server.on('POST code/generate', () => events([tested, event('result', result)]));
+  expect(await model.generate(TASK_ID, ' more ', '')).toBe('p');
+  expect([seen[0], seen.includes(1), generation.rounds.length, generation.result?.warnings]).toEqual([0, true, 2, ['look']]);
+});
+
+test('what is wrong in the documents is told at each, and leads to its place', async () => {
+  const model = await open();
+  expect(model.warningsOf('requirements').map(({ code }) => code)).toEqual(['vague']);
+  expect(model.warningsOf('design')).toEqual([]);
+  model.goTo('tasks', 4, 2);
+  expect([model.shown, model.place]).toEqual(['tasks', { line: 4, column: 2 }]);
 });
 
 test('a change that another view made is loaded', async () => {

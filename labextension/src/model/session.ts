@@ -3,6 +3,8 @@ import {
   ProblemError,
   type DevStudioClient,
   type DocumentType,
+  type Lint,
+  type LintWarning,
   type Patch,
   type Project,
   type Run,
@@ -17,6 +19,7 @@ import { Model } from './base';
 import type { Change, Changes } from './changes';
 import { Drafts, type DraftStorage, type IDraft } from './drafts';
 import { Latest } from './latest';
+import { Generation } from './generation';
 import { Operation } from './operation';
 import { isFinal } from './steps';
 
@@ -34,8 +37,12 @@ export class SessionModel extends Model {
   error: ProblemError | null = null;
   loading = false;
   usage: Usage | null = null;
+  /** What looks wrong in the saved documents, and how they cover each other. */
+  lint: Lint | null = null;
   /** The document that the view shows. */
   shown: DocumentType = 'requirements';
+  /** Where in it the cursor was sent; a new object each time. */
+  place: { readonly line: number; readonly column: number } | null = null;
   readonly saving = new Set<DocumentType>();
   readonly saveErrors = new Map<DocumentType, ProblemError>();
   readonly planning = new Operation(() => {
@@ -72,9 +79,13 @@ export class SessionModel extends Model {
     this.loading = true;
     this.emitChange();
     try {
-      const [session, tasks] = await Promise.all([this.client.session(this.id), this.client.tasks(this.id)]);
+      const [session, tasks, lint] = await Promise.all([
+        this.client.session(this.id),
+        this.client.tasks(this.id),
+        this.client.planning.lint(this.id)
+      ]);
       this.accept(session);
-      this.tasks = tasks;
+      Object.assign(this, { tasks, lint });
       this.project ??= await this.client.project(session.project_id);
       await this.loadWork(tasks.items);
       this.error = null;
@@ -102,12 +113,12 @@ export class SessionModel extends Model {
   }
 
   /** The generation of a task; it exists from the first time that someone asks. */
-  generationOf(taskId: string): Operation {
+  generationOf(taskId: string): Generation {
     const known = this.generations.get(taskId);
     if (known !== undefined) {
       return known;
     }
-    const made = new Operation(() => {
+    const made = new Generation(taskId, this.client, () => {
       this.emitChange();
     });
     this.generations.set(taskId, made);
@@ -210,21 +221,21 @@ export class SessionModel extends Model {
 
   /** Have a model write code for a task; returns the new patch's id. */
   async generate(taskId: string, instructions: string, model: string): Promise<string | null> {
-    const result = await this.generationOf(taskId).run(listen =>
-      this.client.generateCode(
-        { task_id: taskId, instructions: instructions.trim() || null, model: model || null },
-        listen
-      )
-    );
-    if (result !== null) {
-      this.usages.set(taskId, result.usage);
-    }
+    const result = await this.generationOf(taskId).run(instructions, model);
     this.changes.emit({ kind: 'task', taskId });
     return result?.patch_id ?? null;
   }
 
-  usageOf(taskId: string): Usage | null {
-    return this.usages.get(taskId) ?? null;
+  /** What looks wrong in a document, as it is saved. */
+  warningsOf(kind: DocumentType): readonly LintWarning[] {
+    return (this.lint?.warnings ?? this.session?.warnings ?? []).filter(warning => warning.document === kind);
+  }
+
+  /** Show a place of a document. */
+  goTo(kind: DocumentType, line: number, column: number): void {
+    this.shown = kind;
+    this.place = { line, column };
+    this.emitChange();
   }
 
   private async send(kind: DocumentType, draft: IDraft): Promise<void> {
@@ -320,8 +331,7 @@ export class SessionModel extends Model {
 
   private readonly latest = new Latest(() => this.load());
   private readonly drafts: Drafts;
-  private readonly generations = new Map<string, Operation>();
-  private readonly usages = new Map<string, Usage>();
+  private readonly generations = new Map<string, Generation>();
   private readonly runs = new Map<string, Run>();
   private patches = new Map<string, Patch>();
   private timer: ReturnType<typeof setTimeout> | undefined;

@@ -4,6 +4,7 @@ import type { DocumentType } from '@renum/devstudio-api-client';
 import * as React from 'react';
 
 import type { SessionModel } from '../model/session';
+import { lintMarks, mark, positionOf, viewIn } from './editor-marks';
 
 interface IProps {
   model: SessionModel;
@@ -34,7 +35,8 @@ export function DocumentEditor({ model, kind, label, hint, readOnly, editors }: 
       config: { lineNumbers: true, lineWrap: true, readOnly },
       extensions: [
         EditorView.contentAttributes.of({ 'aria-label': label, 'data-testid': 'doc-editor' }),
-        placeholder(hint)
+        placeholder(hint),
+        lintMarks
       ]
     });
     const onChanged = (): void => {
@@ -55,6 +57,24 @@ export function DocumentEditor({ model, kind, label, hint, readOnly, editors }: 
       source.current.sharedModel.setSource(text);
     }
   }, [text]);
+
+  const saved = model.session?.documents[kind].content ?? '';
+  const { lint, place } = model;
+  React.useEffect(() => {
+    const view = host.current === null ? null : viewIn(host.current);
+    if (view !== null && view.state.doc.toString() === saved) {
+      mark(view, model.warningsOf(kind)); // while it is edited, the marks move with the text
+    }
+  }, [model, kind, lint, saved]);
+
+  React.useEffect(() => {
+    const view = host.current === null ? null : viewIn(host.current);
+    if (view !== null && place !== null) {
+      const at = positionOf(view.state.doc, place.line, place.column);
+      view.dispatch({ selection: { anchor: at }, effects: EditorView.scrollIntoView(at, { y: 'center' }) });
+      view.focus();
+    }
+  }, [place]);
 
   return <div ref={host} className="devstudio-Editor" />;
 }

@@ -7,6 +7,7 @@ import { Button, ErrorBox } from './common';
 import { useStudio } from './context';
 import { DocumentEditor } from './editor';
 import { useMissing } from './permission';
+import { Warnings } from './session-lint';
 import { documentName } from './status';
 
 /** The three documents as tabs, with the editor of the one that is shown. */
@@ -143,22 +144,5 @@ function Conflict({ model, kind }: { model: SessionModel; kind: DocumentType }):
         />
       </div>
     </div>
-  );
-}
-
-function Warnings({ model, kind }: { model: SessionModel; kind: DocumentType }): React.JSX.Element | null {
-  const { trans } = useStudio();
-  const warnings = (model.session?.warnings ?? []).filter(warning => warning.document === kind);
-  if (warnings.length === 0) {
-    return null;
-  }
-  return (
-    <ul className="devstudio-Warnings" aria-label={trans.__('Warnings')} data-testid="doc-warnings">
-      {warnings.map(({ line, code, message }) => (
-        <li key={`${String(line)}-${code}-${message}`}>
-          <span className="devstudio-Faint">{trans.__('Line %1', line)}</span> {message}
-        </li>
-      ))}
-    </ul>
   );
 }

@@ -9,6 +9,7 @@ import { CommandIds } from '../tokens';
 import { Button, Chip, Empty, ErrorBox, Hash, UsageLine } from './common';
 import { useStudio } from './context';
 import { useKeptFocus } from './focus';
+import { FixRounds } from './fix-rounds';
 import { useAccess, useMissing } from './permission';
 import { Leftover, ProgressLine } from './progress';
 import { taskStatusName } from './status';
@@ -70,8 +71,8 @@ function deedOf(step: Step): Deed | null {
 function TaskItem({ model, task }: { model: SessionModel; task: Task }): React.JSX.Element {
   const { trans } = useStudio();
   const generation = model.generationOf(task.id);
-  const usage = model.usageOf(task.id);
-  const item = useKeptFocus<HTMLLIElement>(generation.running, '[data-testid="task-primary"]');
+  const { work, result } = generation;
+  const item = useKeptFocus<HTMLLIElement>(work.running, '[data-testid="task-primary"]');
   return (
     <li ref={item} tabIndex={-1} className="devstudio-Task" data-testid="task-item" data-task-key={task.key} data-task-status={task.status}>
       <div className="devstudio-TaskHead">
@@ -91,14 +92,15 @@ function TaskItem({ model, task }: { model: SessionModel; task: Task }): React.J
       )}
       <Criteria model={model} task={task} />
       <FailureNote model={model} task={task} />
-      {generation.running ? (
-        <ProgressLine operation={generation} testid="task-progress" />
+      {work.running ? (
+        <ProgressLine operation={work} testid="task-progress" />
       ) : (
         <TaskActions model={model} task={task} />
       )}
-      <Leftover operation={generation} />
-      {generation.error !== null && <ErrorBox error={generation.error} />}
-      {usage !== null && !generation.running && <UsageLine usage={usage} testid="task-usage" />}
+      <FixRounds model={model} generation={generation} />
+      <Leftover operation={work} />
+      {work.error !== null && <ErrorBox error={work.error} />}
+      {result !== null && <UsageLine usage={result.usage} testid="task-usage" />}
     </li>
   );
 }

@@ -10,6 +10,7 @@ import { useStudio } from './context';
 import { useMissing } from './permission';
 import { DocumentsPane } from './session-documents';
 import { PlanBox } from './session-plan';
+import { CoverageBox } from './session-lint';
 import { TasksBox } from './session-tasks';
 import { documentName } from './status';
 import { StudioView } from './view';
@@ -111,6 +112,7 @@ function SessionBody({ model, editors, aiModel, onAiModel, wanted, onRevealed }:
         <div className="devstudio-Side">
           <PlanBox model={model} aiModel={aiModel} onAiModel={onAiModel} />
           <TasksBox model={model} />
+          <CoverageBox model={model} />
         </div>
       </div>
     </div>

@@ -4,6 +4,7 @@ import type { paths } from '../src/schema';
 import { AiClient } from './ai';
 import { bodyOf, take } from './answers';
 import { readEvents } from './events';
+import { PlanningClient } from './planning';
 import { asProblem, problemFrom, problemOf } from './problem';
 import { resumed, type IFollow } from './resumed';
 import type { ITransport } from './transport';
@@ -54,10 +55,14 @@ export class DevStudioClient {
       fetch: request => transport.fetch(request)
     });
     this.ai = new AiClient(this.http);
+    this.planning = new PlanningClient(this.http);
   }
 
   /** The models, how they are used, and what that costs. */
   readonly ai: AiClient;
+
+  /** What models propose for documents, and what is wrong with these. */
+  readonly planning: PlanningClient;
 
   health(): Promise<Health> {
     return take(this.http.GET('/api/v1/health'));

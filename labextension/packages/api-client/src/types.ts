@@ -14,9 +14,11 @@ export type Criterion = Schemas['CriterionRead'];
 export type Documents = Schemas['Documents'];
 export type DocumentType = Schemas['DocumentType'];
 export type FileComparison = Schemas['FileComparison'];
+export type FixRound = Schemas['FixRound'];
 export type GenerateRequest = Schemas['GenerateRequest'];
 export type GenerateResult = Schemas['GenerateResult'];
 export type Health = Schemas['Health'];
+export type Lint = Schemas['LintRead'];
 export type LintWarning = Schemas['LintWarning'];
 export type Lease = Schemas['EgressLeaseRead'];
 export type LeaseCreate = Schemas['EgressLeaseCreate'];
@@ -45,6 +47,7 @@ export type SessionUpdate = Schemas['SpecSessionUpdate'];
 export type Stage = Schemas['Stage'];
 export type Task = Schemas['TaskRead'];
 export type TaskList = Schemas['TaskList'];
+export type SpecCoverage = Schemas['SpecCoverage'];
 export type TaskStatus = Schemas['TaskStatus'];
 export type TestOutcome = Schemas['TestOutcome'];
 export type Usage = Schemas['UsageRead'];
@@ -62,8 +65,8 @@ export interface Page<T> {
   next_cursor?: string | null;
 }
 
-/** What a long call tells about itself while it works. Every member is optional: phases differ. */
-export interface Progress {
+/** What a long call tells about itself while it works. Every member is optional: phases differ; `tested` tells a round. */
+export interface Progress extends Partial<Schemas['FixRound']> {
   phase?: string;
   message?: string;
   tokens_input?: number;

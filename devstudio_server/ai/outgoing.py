@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -144,14 +145,16 @@ class _Cleaner:
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
     """Yield the delimited parts of a prompt with their names, and with an empty name what is between them."""
-    closings: dict[str, int] = {}
+    closings: dict[str, list[int]] = {}
     for match in re.finditer(r'</data id="([0-9a-f]{8,32})">', text):
-        closings[match.group(1)] = match.start()
+        closings.setdefault(match.group(1), []).append(match.start())
     end = 0
     for match in _DATA.finditer(text):
-        closing = closings.get(match.group(1), 0) - 1  # without the line break before the closing tag
-        if match.start() < end or closing < match.end():
+        after = closings.get(match.group(1), [])
+        index = bisect_left(after, match.end() + 1)
+        if match.start() < end or index == len(after):
             continue
+        closing = after[index] - 1  # without the line break before the closing tag
         yield "", text[end : match.end()]
         yield match.group(2), text[match.end() : closing]
         end = closing

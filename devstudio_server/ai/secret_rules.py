@@ -93,7 +93,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "AWS access key",
         "AKIA ASIA ABIA ACCA",
-        r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9])",
+        r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])",
         accept=_given,
     ),
     _rule("Google API key", "AIza", r"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),

@@ -38,7 +38,7 @@ _KEYS = (
 )
 # The rest of the name, and the sign of assignment; then a quoted value or the rest of the word.
 _ASSIGNMENT = re.compile(
-    r"([A-Za-z0-9_-]{0,40})[\"'\]\\]{0,3}(?::[ \t]?str)?[ \t]{0,8}(?:=>|:=|==?|:|,)[ \t]{0,8}"
+    r"([A-Za-z0-9_-]{0,40})[\"'\]\\]{0,3}(?::[ \t]?str)?[ \t]{0,8}(?:=>|:=|==?|:|,|\()[ \t]{0,8}"
     r"(?:[bru]?\"([^\"\n]{1,500})\"|[bru]?'([^'\n]{1,500})'|\\\"([^\"\\\n]{1,500})\\\"|([^\s\"'`,;(){}<>\[\]&]{1,500}))",
     re.IGNORECASE,
 )
@@ -190,6 +190,8 @@ def _is_made_up(value: str) -> bool:
 
 def _is_bare_secret(match: re.Match[str], value: str) -> bool:
     """Judge a value without quotes: in code it is a name, in a file of settings it is the secret itself."""
+    if match.string[match.start() : match.start(5)].rstrip().endswith((",", "(")):
+        return False
     before = match.string[max(0, match.start() - 100) : match.start()].rpartition("\n")[2]
     name = before + match.group(0)[: match.start(5) - match.start()]
     is_environment = _ENV_SETTING.fullmatch(name) is not None

@@ -32,6 +32,7 @@ _RELATED = 0.12  # of the score of the best file
 _ALONE = 0.4  # of the room for files, what one file may have
 _SHORT = 0.15  # of it, what the excerpt of one may have that is not the best
 _MOST_REJECTIONS = 5
+_TITLES = 5  # of sections that were left out, told by name
 _SMALLEST_EXCERPT = 200  # tokens; less of a file helps nobody
 
 # Shares of the room that task, criteria, instructions and rejections leave.
@@ -94,6 +95,7 @@ class _Builder:
         self._subject = subject
         self._caches = caches
         self._asked = ""
+        self._shown: dict[str, str] = {}  # texts that were looked at, with the first path that has each
         self._query = Query(())
 
     def add_task(self, instructions: str, rejections: Sequence[str]) -> None:
@@ -125,9 +127,10 @@ class _Builder:
         for section in chosen:
             room -= self._add_section(section, room)
         if others:
-            titles = ", ".join(section.title[:60] for section in others[:5])
-            why = f"the task names nothing of them: {titles}{' …' if len(others) > 5 else ''}"  # noqa: PLR2004
-            self.packer.omit(PartKind.DESIGN, "sections of the design", why, len(others))
+            titles = ", ".join(section.title[:60] for section in others[:_TITLES])
+            why = f"the task names nothing of them: {titles}{' …' if len(others) > _TITLES else ''}"
+            size = sum(tokens_of(section.text) for section in others)
+            self.packer.omit(PartKind.DESIGN, "sections of the design", why, len(others), size)
         if len(design) > MOST_CHARACTERS:
             why = f"longer than {MOST_CHARACTERS} characters: what follows is not looked at"
             self.packer.omit(PartKind.DESIGN, "the rest of the design", why)
@@ -188,8 +191,12 @@ class _Builder:
             text = texts.get(file.path)
             if not text:
                 continue
+            twin = self._shown.setdefault(text, file.path)
+            if twin != file.path:
+                self.packer.omit(kind, file.path, f"the same text as {twin}", tokens=tokens_of(text))
+                continue
             if part_tokens(file.path, text) > room < _SMALLEST_EXCERPT:
-                self.packer.omit(kind, file.path, f"no room: {file.why}")
+                self.packer.omit(kind, file.path, f"no room: {file.why}", tokens=tokens_of(text))
                 continue
             before = self.packer.left
             if self._add_file(kind, file, text, min(room, alone), min(room, alone if file is related[0] else short)):
@@ -203,7 +210,7 @@ class _Builder:
             return self.packer.add(kind, file.path, text, file.why, room)
         cut = excerpt(text, file.outline.symbols, self._query.words, short - part_tokens(file.path, ""))
         cause = f"an excerpt: {tokens_of(cut)} of {tokens_of(text)} tokens"
-        self.packer.add(kind, file.path, cut, file.why, short, cause)
+        self.packer.add(kind, file.path, cut, file.why, short, (cause, part_tokens(file.path, text)))
         return False
 
     def _add_map(self, view: TreeView, ranked: Sequence[Ranked], shown: set[str]) -> None:

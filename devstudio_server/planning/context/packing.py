@@ -31,27 +31,37 @@ class Packer:
 
     def add_required(self, kind: PartKind, name: str, text: str, why: str) -> None:
         """Take a part that must be in: it may use up to half of the whole budget, and is cut there."""
-        self._take(Part(name, kind, text, part_tokens(name, text), why), min(self.left, self.budget // 2))
+        tokens = part_tokens(name, text)
+        self._take(Part(name, kind, text, tokens, why, None, tokens), min(self.left, self.budget // 2))
 
     def add(
-        self, kind: PartKind, name: str, text: str, why: str, most: int | None = None, cut: str | None = None
+        self,
+        kind: PartKind,
+        name: str,
+        text: str,
+        why: str,
+        most: int | None = None,
+        cut: tuple[str, int] | None = None,
     ) -> bool:
         """Take a part, cut to ``most`` tokens and to what is left; say when nothing of it fits.
 
-        ``cut`` says what the caller has cut of it already.
+        ``cut`` says what the caller has cut of it already, and the tokens of the whole.
         """
         if not text.strip():
             return False
         room = self.left if most is None else min(self.left, most)
         if room < part_tokens(name, "") + _SMALLEST_EXCERPT_TOKENS and part_tokens(name, text) > room:
-            self.omit(kind, name, f"{tokens_of(text)} tokens did not fit into the {self.left} that were left")
+            size = tokens_of(text)
+            self.omit(kind, name, f"no room for its {size} tokens", tokens=size)
             return False
-        self._take(Part(name, kind, text, part_tokens(name, text), why, cut), room)
+        tokens = part_tokens(name, text)
+        said, whole = cut or (None, tokens)
+        self._take(Part(name, kind, text, tokens, why, said, whole), room)
         return True
 
-    def omit(self, kind: PartKind, name: str, why: str, count: int = 1) -> None:
+    def omit(self, kind: PartKind, name: str, why: str, count: int = 1, tokens: int = 0) -> None:
         """Say what is left out."""
-        self._omitted.append(Omitted(name, kind, why, count))
+        self._omitted.append(Omitted(name, kind, why, count, tokens))
 
     def context(self) -> Context:
         """Return what was taken."""

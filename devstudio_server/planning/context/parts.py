@@ -35,7 +35,7 @@ class Part:
     """A piece of the context. ``why`` says what brought it in; ``cut`` what is missing of it, ``None`` when whole.
 
     ``name`` is a path for files, tests and conventions, a heading for sections of the design. ``tokens`` is an
-    estimate, delimiters included.
+    estimate, delimiters included; ``whole`` what it would have been without the cut.
     """
 
     name: str
@@ -44,16 +44,21 @@ class Part:
     tokens: int
     why: str
     cut: str | None = None
+    whole: int = 0
 
 
 @dataclass(frozen=True)
 class Omitted:
-    """What was left out, and why. ``count`` is more than 1 where many of a kind are told at once."""
+    """What was left out, and why. ``count`` is more than 1 where many of a kind are told at once.
+
+    ``tokens`` is what it would have cost, 0 where nobody looked.
+    """
 
     name: str
     kind: PartKind
     why: str
     count: int = 1
+    tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -331,3 +331,26 @@ def test_an_empty_repository_leaves_the_task(make: Make) -> None:
     context = build(make({}), budget_tokens=MIN_BUDGET_TOKENS)
     assert {part.kind for part in context.parts} >= {PartKind.TASK, PartKind.CRITERIA}
     assert context.of(PartKind.FILE) == ()
+
+
+def test_the_same_text_under_two_paths_is_shown_once(make: Make) -> None:
+    context = build(make({**SHOP, "copy/cart.py": SHOP["shop/cart.py"]}))
+    shown = names(context, PartKind.FILE)
+    twice = {"copy/cart.py", "shop/cart.py"}
+    assert len(twice & set(shown)) == 1
+    (left,) = [left for left in context.omitted if left.name in twice]
+    assert left.why == f"the same text as {(twice & set(shown)).pop()}"
+    assert left.tokens > 0
+
+
+def test_what_does_not_fit_is_told_with_its_size(make: Make) -> None:
+    body = "".join(f"def cart_item_{line}() -> int:\n    return {line}\n" for line in range(200))
+    large = {f"shop/cart_{number}.py": f"# item {number}\n{body}" for number in range(20)}
+    context = build(make(large), budget_tokens=3000)
+    cut = [part for part in context.parts if part.cut]
+    assert cut
+    assert all(part.whole > part.tokens for part in cut)
+    left = [left for left in context.omitted if left.why.startswith("no room")]
+    assert left
+    assert all(one.tokens > 1000 for one in left)
+    assert all(part.whole == part.tokens for part in context.parts if not part.cut)

@@ -61,6 +61,8 @@ class DocumentGates:
     ) -> None:
         """Make documents that were changed drafts, and approved ones below them suspect, with what was changed."""
         rows = self.rows(session.id)
+        if all(row.status == DocumentStatus.DRAFT for row in rows.values()):
+            return
         order = list(DocumentType)
         reasons: dict[DocumentType, str] = {}
         for kind in order:

@@ -14,7 +14,8 @@ Language = Literal["en", "pt"]
 
 OBLIGATION = re.compile(r"\b(?:SHALL|DEVEM?|DEVER[ÁA]|DEVERÃO)\b", re.IGNORECASE)
 
-_QUOTED = re.compile(r"`[^`\n]*`|\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»")
+_QUOTED = re.compile(r"`[^`\n]*`|\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<=\bthe word )\w+|(?<=\ba palavra )\w+")
+_EMPHASIS = re.compile(r"\*{1,3}|(?<!\w)_{1,2}(?=\w)|(?<=\w)_{1,2}(?!\w)")
 _NAMES = {
     "WHEN": "WHEN",
     "WHENEVER": "WHEN",
@@ -90,7 +91,8 @@ class Criterion:
 
 def read_criterion(text: str) -> Criterion:
     """Read ``text``, which may be in any shape."""
-    masked = _QUOTED.sub(lambda quoted: "q" * len(quoted.group()), text)
+    masked = _EMPHASIS.sub(lambda marks: " " * len(marks.group()), text)
+    masked = _QUOTED.sub(lambda quoted: "q" * len(quoted.group()), masked)
     found = OBLIGATION.search(masked)
     head = masked[: found.start()] if found else ""
     denied = _NOT_BEFORE.search(head)

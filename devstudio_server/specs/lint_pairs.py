@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from devstudio_server.specs.ears import Criterion, Part
 from devstudio_server.specs.lint_rules import Mark
-from devstudio_server.specs.lint_words import OPPOSITES
+from devstudio_server.specs.lint_words import FIGURES, OPPOSITES
 
 _TOKEN = re.compile(r"`[^`\n]*`|\d+(?:[.,]\d+)*|\w+|[%€$£<>=≤≥+*/-]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -76,4 +76,4 @@ def _original(criterion: Criterion, part: Part) -> str:
 
 def _tokens(text: str) -> list[str]:
     found = (token if token.startswith("`") else token.casefold() for token in _TOKEN.findall(text))
-    return [token for token in found if token not in _SMALL]
+    return [FIGURES.get(token, token) for token in found if token not in _SMALL]

@@ -16,6 +16,7 @@ def _words(text: str) -> list[str]:
 VAGUE = frozenset(
     _words(
         """
+    large huge big small tiny heavy helpful lightweight grande grandes enorme pequeno pequena pequenos pequenas
     fast faster fastest quick quickly rapid rapidly slow slowly speedy swift swiftly timely promptly soon
     user-friendly user_friendly easy easier easily easy-to-use simple simply intuitive intuitively friendly
     adequate adequately appropriate appropriately suitable suitably sufficient sufficiently enough reasonable
@@ -40,6 +41,8 @@ VAGUE = frozenset(
 WORD = re.compile(r"[\w-]+")
 VAGUE_PHRASES = re.compile(
     r"\b(?:user\s+friendly|easy\s+to\s+use|high\s+(?:quality|performance)|as\s+(?:fast|good|simple|small)\s+as"
+    r"|(?:near\s+)?real[\s-]time|in\s+(?:a\s+)?(?:short|little)\s+time|a\s+(?:lot|number)\s+of|at\s+low\s+cost"
+    r"|em\s+(?:pouco\s+tempo|tempo\s+(?:real|hábil))|quase\s+em\s+tempo\s+real|uma\s+série\s+de"
     r"|em\s+breve|às\s+vezes|de\s+alta\s+qualidade)\b",
     re.IGNORECASE,
 )
@@ -66,7 +69,7 @@ ESCAPES = re.compile(
 AND_OR = re.compile(r"\band\s?/\s?or\b|\be\s?/\s?ou\b", re.IGNORECASE)
 
 PLACEHOLDERS = re.compile(
-    r"\?{2,}|…|\.{3}|\b(?:TBD|TBC|FIXME|XXX)\b|\bTODO:"
+    r"\?{2,}|…|\.{3}|\b(?:TBD|TBC|FIXME|X{2,})\b|\bTODO:"
     r"|(?i:\bto\s+be\s+(?:defined|determined|decided|confirmed)\b)"
     r"|(?i:\ba\s+(?:ser\s+)?(?:definir|decidir|confirmar|definid[oa]s?|confirmad[oa]s?)\b)"
 )
@@ -89,9 +92,9 @@ _ADVERBS = r"(?:(?:not|never|also|always|only|then|\w+ly|não|nunca|também|semp
 UNOBSERVABLE = re.compile(
     rf"^{_ADVERBS}(?P<verb>handle|support|manage|consider|understand|know|think|try|attempt|strive|aim|cope|care|facilitate"
     r"|improve|optimi[sz]e|maximi[sz]e|minimi[sz]e|respect|work|function|endeavou?r|deal\s+with|take\s+care"
-    r"|take\s+into\s+account|be\s+aware|be\s+prepared|be\s+ready"
+    r"|(?:ensure|guarantee|assure)(?!\s+that\b)|resolve|solve|take\s+into\s+account|be\s+aware|be\s+prepared|be\s+ready"
     r"|tratar|lidar|suportar|gerenciar|gerir|considerar|tentar|entender|compreender|saber|conhecer|facilitar|melhorar"
-    r"|otimizar|maximizar|minimizar|respeitar|cuidar|procurar|funcionar|esforçar-se|levar\s+em\s+conta"
+    r"|otimizar|maximizar|minimizar|respeitar|(?:garantir|assegurar)(?!\s+que\b)|resolver|solucionar|cuidar|procurar|funcionar|esforçar-se|levar\s+em\s+conta"
     r"|estar\s+ciente|estar\s+preparad[oa])\b",
     re.IGNORECASE,
 )
@@ -137,7 +140,9 @@ _PLAIN_VERBS_EN = _words(
     """
 )
 _OBJECT = r"(?:the|an?|its|their|his|her|it|them|each|every|all|both|no|one|that|this|those|these|any|to|\d+|q{3,})"
-_JOIN_EN = r"(?:;|,?\s+(?:and|then|and\s+then)|,\s+then)\s+(?:then\s+|also\s+|immediately\s+)?"
+_JOIN_EN = (
+    r"(?:;|,?\s+(?:and|then|and\s+then)|,\s+then)(?:\s+|(?=,))(?:,[^,;]{1,80},\s+)?(?:then\s+|also\s+|immediately\s+)?"
+)
 _JOIN_PT = r"(?:;|,?\s+(?:e|então|e\s+então|e\s+depois|depois))\s+(?:também\s+|então\s+|depois\s+)?"
 _NOUNS_PT = (
     "lugar|celular|familiar|militar|singular|particular|qualquer|mulher|caráter|açúcar|dólar|similar|regular|popular"
@@ -190,3 +195,16 @@ OPPOSITES = {
     for word, sign in ((pair[0], 1), (pair[1], -1))
 }
 """Verbs that say the opposite of each other: each one's positive twin, and which of the two it is."""
+
+FIGURES = {
+    word: str(number)
+    for number, words in enumerate(
+        (
+            "two dois duas", "three três", "four quatro", "five cinco", "six seis", "seven sete", "eight oito",
+            "nine nove", "ten dez", "eleven onze", "twelve doze",
+        ),
+        2,
+    )
+    for word in words.split()
+}  # fmt: skip
+"""Numbers that are written as words; one is an article in Portuguese, and often in English."""

@@ -93,19 +93,31 @@ def test_the_set_is_as_large_and_as_mixed_as_promised() -> None:
     rows = labelled()
     bad = sum(1 for row in rows if row.codes)
     portuguese = sum(1 for row in rows if row.language == "pt")
-    assert len(rows) >= 150
+    assert len(rows) >= 200
     assert 0.4 <= bad / len(rows) <= 0.65
-    assert portuguese / len(rows) >= 0.3
+    assert portuguese / len(rows) >= 0.28
     assert {code for row in rows for code in row.codes} <= set(CODES)
     assert len({(row.text, row.group) for row in rows}) == len(rows)
 
 
-@pytest.mark.parametrize(("part", "floor"), [("tune", 0.97), ("held", 0.85)])
+@pytest.mark.parametrize(
+    ("part", "precision", "recall"),
+    [("tune", 0.99, 0.99), ("held", 0.95, 0.95), ("late", 0.99, 0.99), ("wild", 0.9, 0.7)],
+)
 def test_precision_and_recall_are_measured_and_hold(
-    part: str, floor: float, capsys: pytest.CaptureFixture[str]
+    part: str, precision: float, recall: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     score, differences = score_of([row for row in labelled() if row.part == part])
     with capsys.disabled():
         print(f"\n{score.table(f'EARS lint, part “{part}”')}\n" + "\n".join(differences))
-    assert score.precision() >= floor
-    assert score.recall() >= floor
+    assert score.precision() >= precision
+    assert score.recall() >= recall
+
+
+def test_the_whole_set_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = labelled()
+    score, _differences = score_of(rows)
+    with capsys.disabled():
+        print(f"\n{score.table(f'EARS lint, all {len(rows)} criteria')}")
+    assert score.precision() >= 0.97
+    assert score.recall() >= 0.93

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -10,7 +10,9 @@ import pytest
 
 from devstudio_server.kit.ids import new_id
 from support.domain_world import REQUIREMENTS, TASKS
-from support.studio import Answer, Api, Studio
+from support.model_server import Answer as ModelAnswer
+from support.model_server import Call, Flow, ModelServer, ScriptBrain
+from support.studio import TOKEN, Answer, Api, Studio
 from support.team import Team
 
 MORE = REQUIREMENTS + "3. THE SYSTEM SHALL print the sum.\n"
@@ -167,3 +169,60 @@ def test_a_reviewer_approves_and_a_viewer_reads(team: Team, server: Studio) -> N
             eve.get(path).problem(404)
         eve.post(accept, {}).problem(404)
         eve.post(approve, {"version": 1}).problem(404)
+
+
+Script = Callable[[ModelAnswer], None]
+
+
+@pytest.fixture
+def script(model_server: ModelServer) -> Iterator[Script]:
+    usual = model_server.brain
+
+    def follow(answer: ModelAnswer) -> None:
+        model_server.brain = ScriptBrain([answer])
+        model_server.requests.clear()
+
+    yield follow
+    model_server.brain = usual
+
+
+def asked_of(api: Api, session: dict[str, Any], endpoint: str) -> dict[str, Any]:
+    models = api.get("ai/models").expect(200)["items"]
+    model = next(item["id"] for item in models if item["endpoint"] == endpoint)
+    return {"session_id": session["id"], "stage": "requirements", "mode": "propose", "model": model}
+
+
+@pytest.mark.parametrize("endpoint", ["openai", "anthropic"])
+def test_a_proposal_shows_while_the_model_writes_it(
+    api: Api, session: dict[str, Any], script: Script, endpoint: str
+) -> None:
+    flow = Flow(piece=40, after=1, then="hold")
+    script(ModelAnswer(calls=[Call("write_documents", {"requirements": REQUIREMENTS})], flow=flow))
+    texts, result = [], None
+    for event in api.events("POST", "plan", asked_of(api, session, endpoint)):
+        if event["event"] == "progress" and event["data"]["phase"] == "delta":
+            if not texts:
+                assert not flow.release.is_set()
+                flow.release.set()
+            texts.append(event["data"]["text"])
+        elif event["event"] == "result":
+            result = event["data"]
+    assert len(texts) > 1
+    assert "two numbers are given" in "".join(texts)
+    assert result is not None
+    assert result["proposal"]["status"] == "open"
+    assert {block["kind"] for block in result["proposal"]["blocks"]} == {"added"}
+
+
+def test_who_leaves_in_mid_stream_leaves_no_proposal(
+    api: Api, studio: Studio, session: dict[str, Any], script: Script, model_server: ModelServer
+) -> None:
+    flow = Flow(piece=10, after=3, then="silent")
+    script(ModelAnswer(calls=[Call("write_documents", {"requirements": REQUIREMENTS})], flow=flow))
+    with Api(studio.url, TOKEN) as leaver:
+        for event in leaver.events("POST", "plan", asked_of(api, session, "openai")):
+            if event["event"] == "progress" and event["data"]["phase"] == "delta":
+                break
+    assert model_server.left.acquire(timeout=20)
+    assert api.get(f"spec-sessions/{session['id']}/proposals").expect(200)["items"] == []
+    assert api.get(f"spec-sessions/{session['id']}").expect(200)["version"] == session["version"]

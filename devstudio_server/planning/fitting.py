@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from devstudio_server.ai.restricted import is_outside, put_back, without_restricted
 from devstudio_server.ai.schemas import Model, Provider
+from devstudio_server.ai.secret_scan import Span, find_secrets, placeholder
 from devstudio_server.planning.errors import PromptTooLarge
 from devstudio_server.specs.lint_rules import CODES
+from devstudio_server.specs.markdown import strip_ids
 from devstudio_server.specs.schemas import DocumentType, LintWarning
 
 UNKNOWN_WINDOW = 128_000
@@ -28,8 +30,9 @@ class Fitted:
     viewer: Model
 
     def complete(self, before: str, after: str) -> str:
-        """Return what the model made of ``before`` with the parts that it was not shown."""
-        return put_back(before, after, self.viewer)
+        """Return what the model made of ``before`` with the parts and the secrets that it was not shown."""
+        whole = put_back(before, after, self.viewer)
+        return _with_secrets(before, whole) if is_outside(self.viewer) else whole
 
 
 def tokens_of(text: str) -> int:
@@ -59,6 +62,36 @@ def fit(
         if lost:
             warnings.append(_warning("prompt-cut", kind, f"the last {lost} lines of the {kind.value}", viewer))
     return Fitted(documents, tuple(warnings), viewer)
+
+
+def _with_secrets(before: str, after: str) -> str:
+    """Return ``after`` with what stood in ``before``, in each line that only had its secrets taken out."""
+    originals = {strip_ids(masked): strip_ids(original) for masked, original in _masked_lines(before)}
+    if not originals:
+        return after
+    return "\n".join(originals.get(strip_ids(line), line) for line in after.split("\n"))
+
+
+def _masked_lines(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each line with secrets as a model outside is shown it, and as it is; a secret may go over several lines."""
+    together: list[Span] = []
+    for span in find_secrets(text):
+        if together and "\n" in text[together[-1].end : span.start]:
+            yield _masked_line(text, together)
+            together = []
+        together.append(span)
+    if together:
+        yield _masked_line(text, together)
+
+
+def _masked_line(text: str, spans: Sequence[Span]) -> tuple[str, str]:
+    begin, end = text.rfind("\n", 0, spans[0].start) + 1, text.find("\n", spans[-1].end)
+    end = len(text) if end < 0 else end
+    pieces, at = [], begin
+    for span in spans:
+        pieces += [text[at : span.start], placeholder(span.kind)]
+        at = span.end
+    return "".join([*pieces, text[at:end]]), text[begin:end]
 
 
 def _room(models: Sequence[Model], others: int, rewritten: list[str], stages: Collection[DocumentType]) -> int:

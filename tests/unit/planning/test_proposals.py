@@ -48,11 +48,16 @@ class Planner:
         self.seen: list[SeenRequest] = []
         self.events: list[dict[str, Any]] = []
         self.meanwhile: Callable[[], Any] = lambda: None
+        self.echo: Callable[[str], dict[str, str]] | None = None
 
     def think(self, request: SeenRequest) -> Answer:
         self.seen.append(request)
         self.meanwhile()
-        return Answer(calls=[Call("write_documents", self.answers.pop(0))])
+        written = self.answers.pop(0)
+        if self.echo is not None:
+            shown = request.turns[0].text.split('name="document requirements">\n')[1].split("\n</data")[0]
+            written = self.echo(shown)
+        return Answer(calls=[Call("write_documents", written)])
 
     def plan(self, session_id: UUID, stage: Stage, mode: PlanMode = PlanMode.PROPOSE, **documents: str) -> PlanResult:
         self.answers.append(documents)
@@ -415,6 +420,22 @@ def test_restricted_parts_are_not_shown_and_stay(planner: Planner) -> None:
     assert "Canary SHALL x" in planner.text(session.id)
     assert "return their sum" in planner.text(session.id)
     assert "restricted" in [warning.code for warning in result.warnings]
+
+
+def test_a_secret_that_the_model_was_not_shown_stays_in_the_text(planner: Planner) -> None:
+    """A model writes back what it was shown; the person's text does not lose its secrets by that."""
+    key = "AKIA" + "Z7Q3M5N8P2R4T6V9"
+    one = f"1. WHEN `{key}` and `{key}` are given THE SYSTEM SHALL refuse them."
+    text = f"### Requirement 1: Keys\n#### Acceptance Criteria\n{one}\n2. THE SYSTEM SHALL answer 0.\n"
+    session = planner.domain.session(requirements=text)
+    before = planner.text(session.id)
+    planner.answers.append({})
+    planner.echo = lambda shown: {"requirements": shown.replace("answer 0", "answer 1")}
+    service = planner.service()
+    service.plan(PlanRequest(session_id=session.id, stage=Stage.REQUIREMENTS))
+    assert key not in str(planner.seen[-1].body)
+    assert "[secret removed" in str(planner.seen[-1].body)
+    assert planner.text(session.id) == before.replace("answer 0", "answer 1")
 
 
 def test_what_does_not_fit_is_cut_with_a_warning_or_refused(planner: Planner, session: SpecSessionRead) -> None:

@@ -20,7 +20,12 @@ JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 def upgrade() -> None:
     """Apply the change: patches know how their tests went before anyone saw them."""
-    with op.batch_alter_table("ds_patches") as table:
-        table.add_column(sa.Column("rounds", JSON, server_default="[]", nullable=False))
-        table.add_column(sa.Column("tested", sa.Boolean(), server_default=sa.false(), nullable=False))
-        table.add_column(sa.Column("stopped", sa.String(length=20), nullable=True))
+    op.add_column("ds_patches", sa.Column("rounds", JSON, server_default="[]", nullable=False))
+    op.add_column("ds_patches", sa.Column("tested", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("ds_patches", sa.Column("stopped", sa.String(length=20), nullable=True))
+
+
+def downgrade() -> None:
+    """Undo the change."""
+    for name in ("stopped", "tested", "rounds"):
+        op.drop_column("ds_patches", name)

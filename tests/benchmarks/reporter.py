@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-Unit = Literal["ms", "s", "1/s", "MB/s", "MB"]
+Unit = Literal["ms", "s", "1/s", "MB/s", "MB", "calls"]
 HEADINGS = ("figure", "unit", "ours", "peer", "ratio", "n")
 
 

@@ -14,6 +14,7 @@ from devstudio_server.execution import log_handlers as logs
 from devstudio_server.kv import handlers as kv
 from devstudio_server.patches import handlers as patches
 from devstudio_server.planning import handlers as planning
+from devstudio_server.planning import optimize_handlers as optimizing
 from devstudio_server.planning import proposal_handlers as proposals
 from devstudio_server.planning import text_handlers as texts
 from devstudio_server.projects import handlers as projects
@@ -34,6 +35,7 @@ def all_operations() -> list[Operation]:
         egress,
         ai,
         texts,
+        optimizing,
         costs,
         events,
         kv,

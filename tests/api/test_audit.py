@@ -12,18 +12,24 @@ import pytest
 from devstudio_server.kit.ids import new_id
 from devstudio_server.operations import all_operations
 from support.domain_world import REQUIREMENTS, TASKS
+from support.fix_bench import propose
+from support.model_server import ModelServer, ScriptBrain
 from support.studio import Answer, Api, Studio
 from support.team import Team
 
-CHANGES_NOTHING = {"preview_patch"}
+CHANGES_NOTHING = {"optimize_context", "preview_patch"}
 """Operations that are POST for the size of what they are asked, and only read."""
+MODEL = "gpt-6.1-sol"
 Send = Callable[..., Answer]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, team: Team) -> Iterator[Studio]:
-    with team.studio(tmp_path_factory.mktemp("audit") / "data") as studio:
-        yield studio
+    folder = tmp_path_factory.mktemp("audit") / "data"
+    with ModelServer(ScriptBrain([propose({"notes.txt": "better"})])) as model:
+        environment = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": model.openai_base_url}
+        with team.studio(folder, environment | {"DEVSTUDIO_OPENAI_MODELS": MODEL}) as studio:
+            yield studio
 
 
 class Deeds:
@@ -89,6 +95,9 @@ class Deeds:
         self.do("cancel_run", "POST", f"exec/{run}/cancel")
         self.execute(self.admin.get(f"exec/{run}").expect(200)["project_id"])
         second = self.admin.post("code/generate", asked).expect(201)["patch_id"]
+        better = {"task_id": tasks[0]["id"], "instructions": "Better.", "model": f"openai/{MODEL}", "fix_rounds": 0}
+        project_id = self.admin.get(f"exec/{run}").expect(200)["project_id"]
+        self.do("refactor_code", "POST", "code/refactor", better | {"project_id": project_id})
         self.do("reject_patch", "POST", f"code/patches/{second}/reject", {"reason": "Not like this."}, by=self.other)
 
     def execute(self, project_id: str) -> None:

@@ -66,6 +66,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ai/optimize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show what is sent to a model
+         * @description Tell, part by part, what generation or planning would send: sizes, cuts, duplicates, cache and cost.
+         *
+         *     No model is asked and nothing is changed.
+         */
+        post: operations["optimize_context"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -2594,6 +2616,186 @@ export interface components {
             next_cursor?: string | null;
         };
         /**
+         * OptimizeCache
+         * @description What the provider's cache can give, and gave.
+         *
+         *     ``stable`` are the parts before the first difference between the prompt of this task and that of ``compared_with``,
+         *     another task of the session; they come from the cache when both are asked for soon after each other. Calls for one
+         *     task share the whole prompt.
+         */
+        OptimizeCache: {
+            /** Stable */
+            stable: string[];
+            /** Tokens Stable */
+            tokens_stable: number;
+            /** Compared With */
+            compared_with: string | null;
+            /** Calls */
+            calls: number;
+            /** Tokens Input */
+            tokens_input: number;
+            /** Tokens Read */
+            tokens_read: number;
+            /** Tokens Written */
+            tokens_written: number;
+            /**
+             * Hit Rate
+             * @description Of all tokens sent so far, the share that came from the cache.
+             */
+            hit_rate: number;
+        };
+        /**
+         * OptimizeDuplicate
+         * @description Text that is there more than once: the whole of two, most lines of two, or lines within one.
+         */
+        OptimizeDuplicate: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "same" | "near" | "repeated";
+            /** Names */
+            names: string[];
+            /** Lines */
+            lines: number;
+            /**
+             * Tokens
+             * @description What is sent again.
+             */
+            tokens: number;
+        };
+        /**
+         * OptimizeOmitted
+         * @description What is not sent, and why; ``tokens`` is what it would have been, 0 where nobody looked.
+         */
+        OptimizeOmitted: {
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Why */
+            why: string;
+            /** Count */
+            count: number;
+            /** Tokens */
+            tokens: number;
+        };
+        /**
+         * OptimizePart
+         * @description A part of the prompt. ``why`` says what brought it in, ``cut`` what is missing; ``share`` is of all tokens.
+         */
+        OptimizePart: {
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Tokens */
+            tokens: number;
+            /** Tokens Whole */
+            tokens_whole: number;
+            /** Share */
+            share: number;
+            /** Why */
+            why: string;
+            /** Cut */
+            cut: string | null;
+        };
+        /**
+         * OptimizeRequest
+         * @description What to look at: the generation for a task, or the planning of a session; exactly one of the two.
+         */
+        OptimizeRequest: {
+            /**
+             * Task Id
+             * @default null
+             */
+            task_id?: string | null;
+            /**
+             * Session Id
+             * @default null
+             */
+            session_id?: string | null;
+            /**
+             * @description Follows from the id; given, it must agree with it.
+             * @default null
+             */
+            operation?: components["schemas"]["Optimized"] | null;
+            /**
+             * Model
+             * @description An id of `GET ai/models`; absent means the server's default.
+             * @default null
+             */
+            model?: string | null;
+            /**
+             * Instructions
+             * @description As they would be sent along.
+             * @default null
+             */
+            instructions?: string | null;
+        };
+        /**
+         * OptimizeResult
+         * @description What is sent for a task or a session, part by part.
+         *
+         *     ``before`` is the prompt without choosing: the documents whole, and whole every file that has to do with the task;
+         *     ``after`` is what is sent.
+         */
+        OptimizeResult: {
+            /** Task Id */
+            task_id: string | null;
+            /**
+             * Session Id
+             * Format: uuid
+             */
+            session_id: string;
+            operation: components["schemas"]["Optimized"];
+            /** Model */
+            model: string;
+            /** Tokens Budget */
+            tokens_budget: number | null;
+            /** Parts */
+            parts: components["schemas"]["OptimizePart"][];
+            /** Omitted */
+            omitted: components["schemas"]["OptimizeOmitted"][];
+            /** Duplicates */
+            duplicates: components["schemas"]["OptimizeDuplicate"][];
+            cache: components["schemas"]["OptimizeCache"];
+            before: components["schemas"]["OptimizeSize"];
+            after: components["schemas"]["OptimizeSize"];
+            /** Suggestions */
+            suggestions: components["schemas"]["OptimizeSuggestion"][];
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * OptimizeSize
+         * @description Tokens of one call's prompt, an estimate, and its cost in US dollars; null when nobody knows the price.
+         */
+        OptimizeSize: {
+            /** Tokens */
+            tokens: number;
+            /** Cost */
+            cost: number | null;
+        };
+        /**
+         * OptimizeSuggestion
+         * @description What would make the prompt better; ``tokens`` is what it concerns.
+         */
+        OptimizeSuggestion: {
+            /** Code */
+            code: string;
+            /** Message */
+            message: string;
+            /** Tokens */
+            tokens: number;
+        };
+        /**
+         * Optimized
+         * @description The operation whose prompt is looked at.
+         * @enum {string}
+         */
+        Optimized: "generation" | "plan";
+        /**
          * PatchPreview
          * @description A patch in full: the unified diff, and both sides of every file.
          */
@@ -4277,6 +4479,152 @@ export interface operations {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    optimize_context: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key that you make once for a request: sent again with it, the request has no second effect. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OptimizeRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OptimizeResult"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {

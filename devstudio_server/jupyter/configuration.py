@@ -17,6 +17,9 @@ from devstudio_server.jupyter.studio_kernels import LocalKernels
 from devstudio_server.jupyter.tenancy import TenantFolders
 
 CULL_IDLE_S = 4 * 3600
+# A picture in a text that a model, or anyone, wrote is fetched as soon as it is shown, and its address can carry what
+# the text knows: pages fetch them from here alone, or from the text itself.
+POLICY = "frame-ancestors 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:"
 REFUSED_EXTENSIONS = ("jupyter_lsp", "jupyter_server_proxy", "jupyter_server_terminals")
 
 
@@ -52,6 +55,7 @@ def configure_team(c: Any, workspaces: Path) -> None:
     c.LabApp.extension_manager = "readonly"
     c.LabApp.lock_all_plugins = True
     c.LabApp.news_url = None
+    _keep_texts_inert(c)
 
 
 def configure_local(c: Any, workspaces: Path) -> None:
@@ -67,6 +71,12 @@ def configure_local(c: Any, workspaces: Path) -> None:
     c.LocalKernels.records_dir = str(kept / "kernels")
     c.SessionManager.database_filepath = str(kept / SESSIONS)
     _lose_nothing(c)
+    _keep_texts_inert(c)
+
+
+def _keep_texts_inert(c: Any) -> None:
+    """Have no page fetch anything from elsewhere for what a text shows."""
+    c.ServerApp.tornado_settings = {"headers": {"Content-Security-Policy": POLICY}}
 
 
 def _lose_nothing(c: Any) -> None:

@@ -44,6 +44,7 @@ export const CommandIds = {
   runCommand: 'renum.devstudio.runCommand',
   openFileAt: 'renum.devstudio.openFileAt',
   requestLease: 'renum.devstudio.requestLease',
+  openCosts: 'renum.devstudio.openCosts',
   aiSettings: 'renum.devstudio.aiSettings',
   openRunLogs: 'renum.devstudio.openRunLogs',
   refresh: 'renum.devstudio.refresh',

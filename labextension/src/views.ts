@@ -5,11 +5,13 @@ import type { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { Widget } from '@lumino/widgets';
 
+import { CostsModel } from './model/costs';
 import { PatchModel } from './model/patch';
 import { RunModel } from './model/run';
 import { RunsModel } from './model/runs';
 import { SessionModel } from './model/session';
 import { CommandIds, type IDevStudio } from './tokens';
+import { CostsView } from './ui/costs';
 import { PatchView } from './ui/patch';
 import { RunView } from './ui/run';
 import { RunsView } from './ui/runs';
@@ -32,6 +34,8 @@ export class Views {
   readonly runs = new WidgetTracker<RunView>({ namespace: 'devstudio-runs' });
   /** The lists of runs, by their project. */
   readonly lists = new WidgetTracker<RunsView>({ namespace: 'devstudio-run-lists' });
+
+  readonly costs = new WidgetTracker<CostsView>({ namespace: 'devstudio-costs' });
 
   constructor(private readonly services: IServices) {
     void services.app.restored.then(() => {
@@ -98,6 +102,19 @@ export class Views {
     const view = new RunsView(studio, model, name);
     void this.lists.add(view);
     app.shell.add(view, 'main');
+    app.shell.activateById(view.id);
+    return view;
+  }
+
+  openCosts(): CostsView {
+    const { studio, app } = this.services;
+    const known = this.costs.currentWidget;
+    const view = known ?? new CostsView(studio, new CostsModel(studio.client, studio.changes));
+    if (known === null) {
+      void this.costs.add(view);
+      app.shell.add(view, 'main');
+    }
+    void view.model.refresh();
     app.shell.activateById(view.id);
     return view;
   }

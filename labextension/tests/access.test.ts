@@ -33,6 +33,8 @@ test('the permissions are those that the operations ask for', () => {
     createSession: 'create_spec_session',
     updateSession: 'update_spec_session',
     plan: 'plan',
+    acceptProposal: 'accept_proposal',
+    approveDocument: 'approve_document',
     generateCode: 'generate_code',
     approvePatch: 'approve_patch',
     rejectPatch: 'reject_patch',
@@ -42,6 +44,7 @@ test('the permissions are those that the operations ask for', () => {
     requestLease: 'request_egress_lease',
     approveLease: 'approve_egress_lease',
     openRun: 'get_run',
+    setBudget: 'put_budget',
     setAgentSettings: 'put_agent_settings'
   };
   expect(Object.fromEntries(Object.entries(operations).map(([deed, id]) => [deed, asked.get(id)]))).toEqual(PERMISSIONS);

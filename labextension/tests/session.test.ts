@@ -51,6 +51,7 @@ beforeEach(() => {
     .on(GET, () => json(session(3, { requirements: 'old' })))
     .on(`${GET}/tasks`, () => json({ items: [task()], criteria: [] }))
     .on(`${GET}/lint`, () => json(LINT))
+    .on(`${GET}/proposals`, () => json({ items: [], next_cursor: null }))
     .on(`GET projects/${session(1).project_id}`, () => json({ id: session(1).project_id, name: 'A project' }))
     .on('GET code/patches', () => json({ items: [], next_cursor: null }));
 });
@@ -159,9 +160,11 @@ test('planning saves first, and does not plan on a text that could not be saved'
   server
     .on(PUT, () => json(session(4, { requirements: 'typed' })))
     .on(GET, () => json(session(4, { requirements: 'typed' })))
-    .on('POST plan', () => events([event('progress', { message: 'Reading' }), event('result', { usage })]));
+    .on('POST plan', () => events([event('progress', { message: 'Reading' }), event('result', { usage, warnings: [{ message: 'Upstream is a draft.' }], proposal: null })]));
   expect(await model.plan('tasks', ' go ', 'offline')).toBe(true);
   expect([model.usage?.model, model.shown, model.planning.running]).toEqual(['offline', 'tasks', false]);
+  expect(model.notes).toEqual(['Upstream is a draft.']);
+  expect(await server.requests.find(({ url }) => url.endsWith('/plan'))?.json()).toMatchObject({ mode: 'propose', prompt: 'go' });
 });
 
 test('a failed generation shows at its task, and a second one is not started beside the first', async () => {

@@ -61,6 +61,9 @@ class Person:
         self.page.get_by_test_id("plan-prompt").fill(prompt)
         self.page.get_by_test_id("plan-submit").click()
         expect(self.page.get_by_test_id("plan-usage")).to_be_visible(timeout=RUN_MS)
+        expect(self.page.get_by_test_id("proposal-block").first).to_be_visible()
+        self.see("proposal")
+        self.page.get_by_test_id("proposal-accept-all").click()
         expect(self.page.get_by_test_id("task-item").first).to_be_visible()
         self.see("planned")
 

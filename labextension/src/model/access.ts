@@ -8,6 +8,8 @@ export const PERMISSIONS = {
   createSession: 'spec:create',
   updateSession: 'spec:update',
   plan: 'spec:update',
+  acceptProposal: 'spec:update',
+  approveDocument: 'code:approve',
   generateCode: 'code:generate',
   approvePatch: 'code:approve',
   rejectPatch: 'code:approve',
@@ -17,6 +19,7 @@ export const PERMISSIONS = {
   requestLease: 'exec:run',
   approveLease: 'egress:approve',
   openRun: 'exec:view_logs',
+  setBudget: 'budget:update',
   setAgentSettings: 'spec:update'
 } as const;
 

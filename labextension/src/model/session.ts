@@ -21,6 +21,7 @@ import { Drafts, type DraftStorage, type IDraft } from './drafts';
 import { Latest } from './latest';
 import { Generation } from './generation';
 import { Operation } from './operation';
+import { Proposals } from './proposals';
 import { isFinal } from './steps';
 
 /** The documents in the order in which they are written. */
@@ -37,6 +38,8 @@ export class SessionModel extends Model {
   error: ProblemError | null = null;
   loading = false;
   usage: Usage | null = null;
+  /** What to know about the last plan. */
+  notes: string[] = [];
   /** What looks wrong in the saved documents, and how they cover each other. */
   lint: Lint | null = null;
   /** The document that the view shows. */
@@ -48,6 +51,7 @@ export class SessionModel extends Model {
   readonly planning = new Operation(() => {
     this.emitChange();
   });
+  readonly proposals: Proposals;
 
   constructor(
     readonly id: string,
@@ -58,6 +62,15 @@ export class SessionModel extends Model {
   ) {
     super();
     this.drafts = new Drafts(id, storage, owner);
+    this.proposals = new Proposals(id, client, {
+      changed: () => {
+        this.emitChange();
+      },
+      accepted: session => {
+        this.accept(session);
+        changes.emit({ kind: 'documents', sessionId: id });
+      }
+    });
     changes.happened.connect((_, change) => {
       if (this.concerns(change)) {
         void this.refresh();
@@ -82,7 +95,8 @@ export class SessionModel extends Model {
       const [session, tasks, lint] = await Promise.all([
         this.client.session(this.id),
         this.client.tasks(this.id),
-        this.client.planning.lint(this.id)
+        this.client.planning.lint(this.id),
+        this.proposals.load()
       ]);
       this.accept(session);
       Object.assign(this, { tasks, lint });
@@ -200,7 +214,7 @@ export class SessionModel extends Model {
     this.emitChange();
   }
 
-  /** Have a model write the documents of a stage. Drafts are saved first, so that it reads what the person wrote. */
+  /** Have a model propose the documents of a stage; nothing is changed. Drafts are saved first, so that it reads what the person wrote. */
   async plan(stage: Stage, prompt: string, model: string): Promise<boolean> {
     for (const kind of DOCUMENTS) {
       if (!(await this.save(kind))) {
@@ -208,12 +222,15 @@ export class SessionModel extends Model {
         return false;
       }
     }
-    const result = await this.planning.run(listen =>
-      this.client.plan({ session_id: this.id, stage, prompt: prompt.trim() || null, model: model || null }, listen)
-    );
+    const body = { session_id: this.id, stage, mode: 'propose' as const, prompt: prompt.trim() || null, model: model || null };
+    const result = await this.planning.run(listen => this.client.plan(body, listen));
     if (result !== null) {
       this.usage = result.usage;
+      this.notes = result.warnings.map(({ message }) => message);
       this.shown = stage === 'all' ? this.shown : stage;
+      if (result.proposal != null) {
+        this.proposals.offer(result.proposal);
+      }
     }
     this.changes.emit({ kind: 'documents', sessionId: this.id });
     return result !== null;
@@ -224,6 +241,30 @@ export class SessionModel extends Model {
     const result = await this.generationOf(taskId).run(instructions, model);
     this.changes.emit({ kind: 'task', taskId });
     return result?.patch_id ?? null;
+  }
+
+  /** Approve a document as it is saved, or make it a draft again. */
+  async setApproved(kind: DocumentType, approved: boolean): Promise<void> {
+    if (this.saving.has(kind) || (approved && !(await this.save(kind)))) {
+      return;
+    }
+    this.saving.add(kind);
+    this.saveErrors.delete(kind);
+    this.emitChange();
+    try {
+      const { planning } = this.client;
+      this.accept(
+        approved
+          ? await planning.approve(this.id, kind, this.session?.documents[kind].version ?? 0)
+          : await planning.reopen(this.id, kind)
+      );
+      this.changes.emit({ kind: 'documents', sessionId: this.id });
+    } catch (error) {
+      this.saveErrors.set(kind, asProblem(error));
+    } finally {
+      this.saving.delete(kind);
+      this.emitChange();
+    }
   }
 
   /** What looks wrong in a document, as it is saved. */

@@ -43,7 +43,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
       ...sessionCommands(app, studio, views, found),
       ...patchCommands(studio, views, found),
       ...runCommands(app, studio, views, found),
-      ...aiCommands(studio, found)
+      ...aiCommands(studio, views, found)
     };
     for (const [id, options] of Object.entries(all)) {
       app.commands.addCommand(id, permitted(studio, DEEDS[id] ?? null, options));
@@ -145,6 +145,7 @@ function restore(restorer: ILayoutRestorer, views: Views): void {
     args: view => ({ runId: view.model.id }),
     name: view => view.model.id
   });
+  void restorer.restore(views.costs, { command: CommandIds.openCosts, name: () => 'costs' });
   void restorer.restore(views.lists, {
     command: CommandIds.openRuns,
     args: view => ({ projectId: view.model.projectId ?? '' }),

@@ -139,7 +139,7 @@ function Panel({ model, runs }: { model: StudioModel; runs: RunsModel }): React.
 
 /** Who answers when the AI is asked, and what contains the code that runs. */
 function HealthStrip({ model }: { model: StudioModel }): React.JSX.Element | null {
-  const { trans } = useStudio();
+  const { trans, commands } = useStudio();
   const { health, defaultModel } = model;
   if (health === null) {
     return null;
@@ -158,6 +158,14 @@ function HealthStrip({ model }: { model: StudioModel }): React.JSX.Element | nul
               ? trans.__('offline templates (no AI)')
               : modelName(defaultModel.provider, defaultModel.name, trans)}
         </Chip>
+        <button
+          type="button"
+          className="devstudio-Link"
+          data-testid="open-costs"
+          onClick={() => void commands.execute(CommandIds.openCosts)}
+        >
+          {trans.__('Cost')}
+        </button>
       </div>
       <div className="devstudio-Row">
         <span>{trans.__('Sandbox')}</span>

@@ -7,7 +7,7 @@ import { formatCost, formatElapsed } from './format';
 import { PartialText, StreamedPane } from './stream';
 
 /** A long call at work: its phase, how long it takes, what it used, Stop, and what the model writes. */
-export function ProgressLine(props: { operation: Operation; testid: string }): React.JSX.Element {
+export function ProgressLine(props: { operation: Operation; testid: string; streams?: boolean }): React.JSX.Element {
   const { trans, locale } = useStudio();
   const { operation } = props;
   const now = useNow(true);
@@ -36,7 +36,7 @@ export function ProgressLine(props: { operation: Operation; testid: string }): R
           }}
         />
       </div>
-      <StreamedPane streamed={operation.streamed} live={true} />
+      {props.streams !== false && <StreamedPane streamed={operation.streamed} live={true} />}
     </div>
   );
 }

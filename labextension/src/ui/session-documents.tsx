@@ -3,12 +3,13 @@ import type { DocumentType } from '@renum/devstudio-api-client';
 import * as React from 'react';
 
 import { DOCUMENTS, type SessionModel } from '../model/session';
-import { Button, ErrorBox } from './common';
+import { Button, Chip, ErrorBox } from './common';
 import { useStudio } from './context';
 import { DocumentEditor } from './editor';
 import { useMissing } from './permission';
+import { ProposalPane } from './proposal';
 import { Warnings } from './session-lint';
-import { documentName } from './status';
+import { documentName, documentStatusName } from './status';
 
 /** The three documents as tabs, with the editor of the one that is shown. */
 export function DocumentsPane(props: { model: SessionModel; editors: IEditorFactoryService }): React.JSX.Element {
@@ -60,6 +61,7 @@ export function DocumentsPane(props: { model: SessionModel; editors: IEditorFact
         <SaveBar model={model} kind={kind} />
       </div>
       {model.inConflict(kind) && <Conflict model={model} kind={kind} />}
+      <Suspect model={model} kind={kind} />
       {!model.inConflict(kind) && model.saveErrors.has(kind) && <SaveError model={model} kind={kind} />}
       <DocumentEditor
         model={model}
@@ -70,6 +72,7 @@ export function DocumentsPane(props: { model: SessionModel; editors: IEditorFact
         editors={editors}
       />
       <Warnings model={model} kind={kind} />
+      <ProposalPane model={model} />
     </section>
   );
 }
@@ -99,6 +102,7 @@ function SaveBar({ model, kind }: { model: SessionModel; kind: DocumentType }): 
       <span className="devstudio-Faint" role="status" data-testid="doc-state">
         {state}
       </span>
+      <Approval model={model} kind={kind} />
       <Button
         label={trans.__('Save')}
         kind={dirty ? 'primary' : 'plain'}
@@ -110,6 +114,45 @@ function SaveBar({ model, kind }: { model: SessionModel; kind: DocumentType }): 
     </div>
   );
 }
+
+/** Where a document stands, and what takes it further: approve what is written, or open what is approved again. */
+function Approval({ model, kind }: { model: SessionModel; kind: DocumentType }): React.JSX.Element | null {
+  const { trans } = useStudio();
+  const missing = useMissing()('approveDocument');
+  const found = model.session?.documents[kind];
+  if (found === undefined || found.version === 0) {
+    return null;
+  }
+  const status = found.status ?? 'draft';
+  const busy = model.saving.has(kind) ? trans.__('Saving…') : null;
+  const unsaved = model.draftOf(kind) === null ? null : trans.__('Save it first');
+  return (
+    <>
+      <Chip tone={STATUS_TONES[status]} testid="doc-status" status={status} title={found.status_reason ?? ''}>
+        {documentStatusName(status, trans)}
+      </Chip>
+      {status === 'approved' ? (
+        <Button
+          label={trans.__('Reopen')}
+          testid="doc-reopen"
+          title={trans.__('Make it a draft again')}
+          blocked={missing ?? busy}
+          onClick={() => void model.setApproved(kind, false)}
+        />
+      ) : (
+        <Button
+          label={status === 'suspect' ? trans.__('Approve again') : trans.__('Approve')}
+          testid="doc-approve"
+          title={trans.__('Approve this version')}
+          blocked={missing ?? busy ?? unsaved}
+          onClick={() => void model.setApproved(kind, true)}
+        />
+      )}
+    </>
+  );
+}
+
+const STATUS_TONES = { draft: 'neutral', approved: 'good', suspect: 'warn' } as const;
 
 function SaveError({ model, kind }: { model: SessionModel; kind: DocumentType }): React.JSX.Element | null {
   const error = model.saveErrors.get(kind);
@@ -144,5 +187,19 @@ function Conflict({ model, kind }: { model: SessionModel; kind: DocumentType }):
         />
       </div>
     </div>
+  );
+}
+
+/** Why an approved document has to be looked at again. */
+function Suspect({ model, kind }: { model: SessionModel; kind: DocumentType }): React.JSX.Element | null {
+  const { trans } = useStudio();
+  const found = model.session?.documents[kind];
+  if (found?.status !== 'suspect') {
+    return null;
+  }
+  return (
+    <p className="devstudio-Warning" data-testid="doc-suspect">
+      {trans.__('Suspect: %1', found.status_reason ?? '')}
+    </p>
   );
 }

@@ -6,7 +6,7 @@ import { Button, ErrorBox, ModelSelect, UsageLine } from './common';
 import { useStudio } from './context';
 import { useKeptFocus } from './focus';
 import { useMissing } from './permission';
-import { Leftover, ProgressLine } from './progress';
+import { ProgressLine } from './progress';
 
 /** Ask a model to write documents: which, with what prompt, by which model. */
 export function PlanBox({ model, aiModel, onAiModel }: IPlanProps): React.JSX.Element {
@@ -65,16 +65,21 @@ export function PlanBox({ model, aiModel, onAiModel }: IPlanProps): React.JSX.El
         />
       </label>
       {planning.running ? (
-        <ProgressLine operation={planning} testid="plan-progress" />
+        <ProgressLine operation={planning} testid="plan-progress" streams={false} />
       ) : (
         <div className="devstudio-Row">
-          <Button kind="primary" label={trans.__('Plan')} testid="plan-submit" blocked={missing} onClick={plan} />
+          <Button kind="primary" label={trans.__('Generate')} testid="plan-submit" blocked={missing} onClick={plan} />
           <span className="devstudio-Faint">{missing ?? trans.__('Ctrl+Enter')}</span>
         </div>
       )}
-      <Leftover operation={planning} />
       {planning.error !== null && <ErrorBox error={planning.error} onRetry={plan} />}
       {usage !== null && !planning.running && <UsageLine usage={usage} testid="plan-usage" />}
+      {!planning.running &&
+        model.notes.map(text => (
+          <p key={text} className="devstudio-Warning" data-testid="plan-note">
+            {text}
+          </p>
+        ))}
     </section>
   );
 }

@@ -12,7 +12,7 @@ import { DocumentsPane } from './session-documents';
 import { PlanBox } from './session-plan';
 import { CoverageBox } from './session-lint';
 import { TasksBox } from './session-tasks';
-import { documentName } from './status';
+import { documentName, documentStatusName } from './status';
 import { StudioView } from './view';
 
 /** A session in the main area. */
@@ -136,11 +136,23 @@ function SessionHeader({ model }: { model: SessionModel }): React.JSX.Element | 
       </div>
       <ol className="devstudio-Phases" aria-label={trans.__('Phases')}>
         {DOCUMENTS.map(kind => {
-          const { version } = session.documents[kind];
+          const { version, status = 'draft', status_reason } = session.documents[kind];
+          const name = documentName(kind, trans);
           return (
-            <li key={kind} className={version > 0 ? 'devstudio-mod-written' : ''} data-testid={`phase-${kind}`}>
-              {documentName(kind, trans)}{' '}
-              <span className="devstudio-Faint">{version > 0 ? trans.__('v%1', version) : trans.__('empty')}</span>
+            <li
+              key={kind}
+              className={version > 0 ? 'devstudio-mod-written' : ''}
+              data-testid={`phase-${kind}`}
+              data-status={version > 0 ? status : 'empty'}
+              title={status_reason ?? ''}
+            >
+              <span className="devstudio-Phase" aria-hidden="true">
+                {name.charAt(0)}
+              </span>{' '}
+              {name}{' '}
+              <span className="devstudio-Faint">
+                {version > 0 ? `${trans.__('v%1', version)} · ${documentStatusName(status, trans)}` : trans.__('empty')}
+              </span>
             </li>
           );
         })}

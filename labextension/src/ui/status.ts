@@ -1,5 +1,5 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { DocumentType, Lease, PatchStatus, Run, RunStatus, TaskStatus } from '@renum/devstudio-api-client';
+import type { DocumentType, Lease, PatchStatus, Run, RunStatus, Session, TaskStatus } from '@renum/devstudio-api-client';
 
 export function documentName(kind: DocumentType, trans: TranslationBundle): string {
   const names = {
@@ -8,6 +8,18 @@ export function documentName(kind: DocumentType, trans: TranslationBundle): stri
     tasks: trans.__('Tasks')
   };
   return names[kind];
+}
+
+/** Where a document stands. */
+type DocumentStatus = NonNullable<Session['documents']['design']['status']>;
+
+export function documentStatusName(status: DocumentStatus, trans: TranslationBundle): string {
+  const names = {
+    draft: trans.__('Draft'),
+    approved: trans.__('Approved'),
+    suspect: trans.__('Suspect')
+  };
+  return names[status];
 }
 
 export function taskStatusName(status: TaskStatus, trans: TranslationBundle): string {

@@ -2,7 +2,7 @@ import type { Client } from 'openapi-fetch';
 
 import type { paths } from '../src/schema';
 import { take } from './answers';
-import type { AgentSettings, AgentSettingsWrite, Model } from './types';
+import type { AgentSettings, AgentSettingsWrite, Budget, BudgetWrite, CostQuery, CostReport, Model } from './types';
 
 /** The part of the API about models: which there are, how they are used, and what that costs. */
 export class AiClient {
@@ -10,6 +10,22 @@ export class AiClient {
 
   async models(): Promise<Model[]> {
     return (await take(this.http.GET('/api/v1/ai/models'))).items;
+  }
+
+  /** What calls of models cost, summed by what the query says. */
+  costs(query: CostQuery = {}): Promise<CostReport> {
+    return take(this.http.GET('/api/v1/ai/costs', { params: { query } }));
+  }
+
+  /** What the tenant may spend, and has spent. */
+  budget(): Promise<Budget> {
+    return take(this.http.GET('/api/v1/budgets'));
+  }
+
+  /** Set the tenant's budget; a `version` that is no longer the current one is refused with 412. */
+  setBudget(version: number, body: BudgetWrite): Promise<Budget> {
+    const header = { 'If-Match': `"${String(version)}"` };
+    return take(this.http.PUT('/api/v1/budgets', { params: { header }, body }));
   }
 
   agentSettings(project_id: string): Promise<AgentSettings> {

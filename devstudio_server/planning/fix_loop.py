@@ -79,6 +79,11 @@ class Mended:
         """The round of the proposal to keep; None when it was not tested."""
         return best(self.rounds) if self.tested else None
 
+    @property
+    def kept_result(self) -> TrialResult | None:
+        """What the run of that round found."""
+        return None if self.kept is None else self.results[self.kept.round - 1]
+
 
 class FixLoop:
     """One loop, from the first proposal to the one that is kept."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from devstudio_server.auth import Permission
 from devstudio_server.kit.errors import BadGateway, Conflict, NotFound, Unavailable
 from devstudio_server.planning.generation import GenerationService
-from devstudio_server.planning.schemas import GenerateRequest, GenerateResult, PlanRequest, PlanResult
+from devstudio_server.planning.refactor import RefactoringService
+from devstudio_server.planning.schemas import (
+    GenerateRequest,
+    GenerateResult,
+    PlanRequest,
+    PlanResult,
+    RefactorRequest,
+    RefactorResult,
+)
 from devstudio_server.planning.service import PlanningService
 from devstudio_server.web import Call, Limit, Operations
 
@@ -41,3 +49,18 @@ def plan(call: Call, body: PlanRequest) -> PlanResult:
 def generate_code(call: Call, body: GenerateRequest) -> GenerateResult:
     """Have a model propose the change that implements a task; the result is a pending patch, nothing is applied."""
     return GenerationService(call.units, call.actor, call.ports, call.progress, call.left).generate(body)
+
+
+@operations.operation(
+    "POST",
+    "code/refactor",
+    permission=Permission.CODE_GENERATE,
+    status=201,
+    summary="Refactor code",
+    errors=_ERRORS,
+    outside=True,
+    limit=Limit.GENERATE,
+)
+def refactor_code(call: Call, body: RefactorRequest) -> RefactorResult:
+    """Have a model refactor; tests that passed before have to pass after. The result is a pending patch of a task."""
+    return RefactoringService(call.units, call.actor, call.ports, call.progress, call.left).refactor(body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from devstudio_server.ai.schemas import AgentSettingsRead, Model
 from devstudio_server.ai.subjects import GenerationSubject
@@ -68,6 +68,11 @@ def generation_prompt(subject: GenerationSubject, context: Context) -> str:
     if left_out:
         parts.append(f"{left_out} parts did not fit in here. `list_files` and `read_file` show what you miss.")
     return "\n\n".join(part for part in parts if part)
+
+
+def files_prompt(files: Mapping[str, str]) -> list[str]:
+    """Return the blocks of whole files."""
+    return [block for path, text in files.items() for block in data_block(_name(f"file {path}"), text)]
 
 
 def failures_prompt(reason: str, failures: Sequence[Failure], count: int) -> str:

@@ -13,7 +13,17 @@ from devstudio_server.planning.proposal_schemas import ProposalRead, Stage
 from devstudio_server.specs.schemas import Documents, LintWarning, TaskStatus
 from devstudio_server.web.schemas import Payload, Shape
 
-__all__ = ["GenerateRequest", "GenerateResult", "PlanMode", "PlanRequest", "PlanResult", "PlannedTask", "Stage"]
+__all__ = [
+    "GenerateRequest",
+    "GenerateResult",
+    "PlanMode",
+    "PlanRequest",
+    "PlanResult",
+    "PlannedTask",
+    "RefactorRequest",
+    "RefactorResult",
+    "Stage",
+]
 
 MAX_PROMPT = 100_000
 MAX_FIX_ROUNDS = 10
@@ -91,3 +101,27 @@ class GenerateResult(Shape):
     rounds: list[FixRound] = Field(description="How the tests of each proposal went; the best one is kept.")
     tested: bool = Field(description="Whether a run tested exactly this patch, on its base.")
     stopped: LoopEnd | None = Field(description="Why the rounds ended; null when none were asked for.")
+
+
+class RefactorRequest(Payload):
+    """What to make better without changing what it does. The patch belongs to a task.
+
+    With ``task_id`` to that one; with ``session_id`` to one that is added to the session; else to one of a new session.
+    """
+
+    project_id: UUID
+    paths: list[str] = Field(default_factory=list, max_length=50, description="Files and folders that are meant.")
+    session_id: UUID | None = None
+    task_id: UUID | None = None
+    instructions: str = Field(min_length=1, max_length=MAX_PROMPT)
+    model: str | None = MODEL_ID
+    fix_rounds: int | None = FIX_ROUNDS
+
+
+class RefactorResult(GenerateResult):
+    """The patch, and what the tests say before and after. Tests that failed before do not count."""
+
+    base_run_id: UUID | None = Field(description="The run that tested the code as it was; null without one.")
+    kept_tests: int = Field(description="Tests that passed before and pass with this patch.")
+    broken_tests: list[str] = Field(description="Tests that passed before and do not pass with this patch.")
+    api_changes: list[str] = Field(description="Public names that are gone or take other parameters.")

@@ -3,104 +3,45 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import pytest
-from sqlalchemy import select
 
 from devstudio_sandbox import SandboxUnavailable
 from devstudio_server.ai.agent_settings import AgentSettingsService
 from devstudio_server.ai.budget_schemas import BudgetScope, BudgetWrite
 from devstudio_server.ai.budgets import BudgetService, Purpose
-from devstudio_server.ai.gateway import Gateway, GatewaySettings
+from devstudio_server.ai.gateway import Gateway
 from devstudio_server.ai.schemas import AgentSettingsWrite
-from devstudio_server.execution.jobs import do_run
-from devstudio_server.execution.models import Run
-from devstudio_server.execution.trials import SandboxPresence
-from devstudio_server.jobs import JobQueue
-from devstudio_server.kit.stopping import StopSignal
 from devstudio_server.patches.schemas import LoopEnd, PatchStatus
 from devstudio_server.planning.generation import GenerationService
 from devstudio_server.planning.schemas import GenerateRequest, GenerateResult
-from devstudio_server.specs.schemas import SpecSessionRead
-from support.domain_world import ADDER, REQUIREMENTS, TASKS, DomainWorld
-from support.model_server import Answer, Call, Fault, ModelServer, ScriptBrain
+from support.domain_world import ADDER, DomainWorld
+from support.fix_bench import FixBench, propose
+from support.model_server import Answer, Fault
 
 BROKEN = {**ADDER, "adder.py": "def add(*numbers):\n    return sum(numbers) + 1\n"}
 WORSE = {"adder.py": "def add(*numbers):\n    return None\n\n\nraise RuntimeError('gone')\n"}
 
 
-def propose(files: dict[str, Any]) -> Answer:
-    changes = [
-        {"path": path, "action": "delete" if text is None else "create", "content": text}
-        for path, text in files.items()
-    ]
-    return Answer(calls=[Call("propose_changes", {"summary": "Add the adder", "files": changes})])
-
-
-class Bench:
-    """A world with a worker, and a model that answers from a script."""
-
-    def __init__(self, domain: DomainWorld) -> None:
-        self.domain = domain
-        self.session: SpecSessionRead = domain.session(requirements=REQUIREMENTS, tasks=TASKS)
-        self.left = StopSignal()
-        self.events: list[dict[str, Any]] = []
-        self.hears: Callable[[dict[str, Any]], None] = lambda _event: None
-        self.server: ModelServer | None = None
-        self._threads: list[threading.Thread] = []
-        self.domain.ports.provide(SandboxPresence, SandboxPresence(lambda: True))
-        self.domain.ports.provide(JobQueue, JobQueue(self._wake))
-
-    def _wake(self, _tenant_id: UUID) -> None:
-        thread = threading.Thread(target=self._work)
-        self._threads.append(thread)
-        thread.start()
-
-    def _work(self) -> None:
-        for run in self.runs():
-            if run.status == "pending":
-                do_run(self.domain.job(), {"run_id": str(run.id)})
-
-    def runs(self) -> Sequence[Run]:
-        with self.domain.unit(read_only=True) as session:
-            return list(session.scalars(select(Run).order_by(Run.id)))
+class Bench(FixBench):
+    """A bench that generates for the first task."""
 
     def generate(self, *script: Answer | Fault, **fields: Any) -> GenerateResult:
-        with ModelServer(ScriptBrain(script)) as self.server:
-            settings = GatewaySettings(
-                openai_api_key="k",
-                openai_base_url=self.server.openai_base_url,
-                openai_models=("gpt-6.1-sol",),
-                retries=0,
-            )
-            gateway = Gateway(settings)
-            self.domain.ports.provide(Gateway, gateway)
-            task_id = self.domain.tasks(self.session.id)[0].id
-            units, actor, ports = self.domain.units, self.domain.actor, self.domain.ports
-            try:
-                service = GenerationService(units, actor, ports, self._told, self.left)
-                return service.generate(GenerateRequest(task_id=task_id, **fields))
-            finally:
-                gateway.close()
-                for thread in self._threads:
-                    thread.join()
-
-    def _told(self, event: dict[str, Any]) -> None:
-        self.events.append(event)
-        self.hears(event)
+        domain = self.domain
+        task_id = domain.tasks(self.session.id)[0].id
+        with self.model(script):
+            service = GenerationService(domain.units, domain.actor, domain.ports, self.told, self.left)
+            return service.generate(GenerateRequest(task_id=task_id, **fields))
 
     @property
     def calls(self) -> int:
-        assert self.server is not None
-        return len(self.server.requests)
+        return len(self.requests)
 
 
 @pytest.fixture
-def bench(domain: DomainWorld) -> Iterator[Bench]:
+def bench(domain: DomainWorld) -> Bench:
     return Bench(domain)
 
 
@@ -124,8 +65,7 @@ def test_failures_are_fed_back_as_data_and_the_second_proposal_is_kept(bench: Be
     assert [(done.passed, done.failed) for done in result.rounds] == [(0, 2), (2, 0)]
     assert result.rounds[0].failures[0].file == "test_adder.py"
     assert [file.path for file in result.files] == ["adder.py", "test_adder.py"], "what is not named stays"
-    assert bench.server is not None
-    told = bench.server.requests[1].turns[-1]
+    told = bench.requests[1].turns[-1]
     assert told.role == "tool"
     assert "assert 4 == 3" in told.text
     assert told.text.index("<data ") < told.text.index("assert 4 == 3") < told.text.index("</data ")

@@ -332,6 +332,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/code/refactor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refactor code
+         * @description Have a model refactor; tests that passed before have to pass after. The result is a pending patch of a task.
+         */
+        post: operations["refactor_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/egress/leases": {
         parameters: {
             query?: never;
@@ -3344,6 +3364,106 @@ export interface components {
             timeout_s?: number | null;
         };
         /**
+         * RefactorRequest
+         * @description What to make better without changing what it does. The patch belongs to a task.
+         *
+         *     With ``task_id`` to that one; with ``session_id`` to one that is added to the session; else to one of a new session.
+         */
+        RefactorRequest: {
+            /**
+             * Project Id
+             * Format: uuid
+             */
+            project_id: string;
+            /**
+             * Paths
+             * @description Files and folders that are meant.
+             */
+            paths?: string[];
+            /**
+             * Session Id
+             * @default null
+             */
+            session_id?: string | null;
+            /**
+             * Task Id
+             * @default null
+             */
+            task_id?: string | null;
+            /** Instructions */
+            instructions: string;
+            /**
+             * Model
+             * @description An id of `GET ai/models`; absent means the server's default.
+             * @default null
+             */
+            model?: string | null;
+            /**
+             * Fix Rounds
+             * @description How often the model may mend what fails in the sandbox; 0: nothing is tested. Absent: `fix_rounds` of the project's policy, else 2.
+             * @default null
+             */
+            fix_rounds?: number | null;
+        };
+        /**
+         * RefactorResult
+         * @description The patch, and what the tests say before and after. Tests that failed before do not count.
+         */
+        RefactorResult: {
+            /**
+             * Patch Id
+             * Format: uuid
+             */
+            patch_id: string;
+            /**
+             * Task Id
+             * Format: uuid
+             */
+            task_id: string;
+            status: components["schemas"]["PatchStatus"];
+            /** Summary */
+            summary: string;
+            /** Digest */
+            digest: string;
+            /** Files */
+            files: components["schemas"]["PatchedFile"][];
+            /** Warnings */
+            warnings: string[];
+            usage: components["schemas"]["UsageRead"];
+            /**
+             * Rounds
+             * @description How the tests of each proposal went; the best one is kept.
+             */
+            rounds: components["schemas"]["FixRound"][];
+            /**
+             * Tested
+             * @description Whether a run tested exactly this patch, on its base.
+             */
+            tested: boolean;
+            /** @description Why the rounds ended; null when none were asked for. */
+            stopped: components["schemas"]["LoopEnd"] | null;
+            /**
+             * Base Run Id
+             * @description The run that tested the code as it was; null without one.
+             */
+            base_run_id: string | null;
+            /**
+             * Kept Tests
+             * @description Tests that passed before and pass with this patch.
+             */
+            kept_tests: number;
+            /**
+             * Broken Tests
+             * @description Tests that passed before and do not pass with this patch.
+             */
+            broken_tests: string[];
+            /**
+             * Api Changes
+             * @description Public names that are gone or take other parameters.
+             */
+            api_changes: string[];
+        };
+        /**
          * RejectProposal
          * @description A rejection says why; the next plan of that stage reads it.
          */
@@ -6227,6 +6347,162 @@ export interface operations {
             };
             /** @description Internal Server Error */
             500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refactor_code: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key that you make once for a request: sent again with it, the request has no second effect. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefactorRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefactorResult"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;

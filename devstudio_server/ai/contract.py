@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -24,21 +25,25 @@ __all__ = [
 ]
 
 _SHOWN_ERRORS = 5
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class ContractViolation(Exception):
     """A model's answer that cannot be used. The message goes back to the model, so it says what to do instead."""
 
 
-def _without_nul(text: str) -> str:
-    """Refuse the one character that no database stores."""
+def _storable(text: str) -> str:
+    """Refuse what no database stores: the character NUL, and halves of characters."""
     if "\0" in text:
         message = "holds the character NUL; leave it out"
+        raise ValueError(message)
+    if _HALF.search(text):
+        message = "holds half a character (a lone surrogate); leave it out"
         raise ValueError(message)
     return text
 
 
-_Text = Annotated[str, AfterValidator(_without_nul)]
+_Text = Annotated[str, AfterValidator(_storable)]
 
 
 class WriteDocuments(Payload):

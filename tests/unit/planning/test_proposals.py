@@ -12,7 +12,7 @@ import pytest
 from devstudio_server.ai.agent_settings import AgentSettingsService
 from devstudio_server.ai.gateway import Gateway, GatewaySettings
 from devstudio_server.ai.schemas import AgentSettingsWrite
-from devstudio_server.kit.errors import PreconditionFailed
+from devstudio_server.kit.errors import AppError, PreconditionFailed
 from devstudio_server.kit.ids import new_id
 from devstudio_server.planning.errors import (
     PromptTooLarge,
@@ -466,3 +466,16 @@ def test_deltas_reach_who_waits(planner: Planner, session: SpecSessionRead) -> N
     planner.propose(session.id, Stage.REQUIREMENTS, requirements=BETTER)
     told = "".join(event["text"] for event in planner.events if event.get("phase") == "delta")
     assert "return their sum" in told
+
+
+@pytest.mark.parametrize("mode", list(PlanMode))
+@pytest.mark.parametrize("broken", ["half \ud800 a letter", "a \x00 in it"])
+def test_text_that_nothing_can_store_is_fed_back_and_refused(
+    planner: Planner, session: SpecSessionRead, mode: PlanMode, broken: str
+) -> None:
+    planner.answers.append({"requirements": broken})
+    with pytest.raises(AppError) as refused:
+        planner.plan(session.id, Stage.REQUIREMENTS, mode, requirements=broken)
+    assert refused.value.status == 502
+    assert len(planner.seen) == 2
+    assert planner.text(session.id) == session.documents.requirements.content

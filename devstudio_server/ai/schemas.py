@@ -64,6 +64,15 @@ class AgentSettingsWrite(Payload):
             raise ValueError(message)
         return value
 
+    @field_validator("policy")
+    @classmethod
+    def _limits_money(cls, value: dict[str, Any]) -> dict[str, Any]:
+        limit = value.get("call_limit_usd")
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float) or not limit >= 0):
+            message = "call_limit_usd is a number of US dollars from 0, or null"
+            raise ValueError(message)
+        return value
+
     @field_validator("token_limits")
     @classmethod
     def _are_counts(cls, value: dict[str, int]) -> dict[str, int]:

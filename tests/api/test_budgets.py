@@ -150,6 +150,9 @@ def test_the_narrowest_budget_that_does_not_suffice_is_named(api: Api) -> None:
     settings = {"model": MODEL, "policy": {"call_limit_usd": 0.5}}
     api.put(f"projects/{task['project_id']}/agent-settings", settings).expect(200)
     assert ask(api, **asked).problem(429)["scope"] == "call"
+    for wrong in ("much", -1, True, [1]):
+        settings["policy"] = {"call_limit_usd": wrong}
+        api.put(f"projects/{task['project_id']}/agent-settings", settings).problem(422)
 
 
 def test_what_a_call_cost_is_counted_told_and_warned_of_once(api: Api) -> None:

@@ -13,21 +13,25 @@ from devstudio_server.ai.gateway import Gateway
 from devstudio_server.ai.restricted import is_outside
 from devstudio_server.ai.subjects import CriterionText, GenerationSubject
 from devstudio_server.db import Actor, Units
+from devstudio_server.patches.content import build_content
+from devstudio_server.patches.schemas import LoopEnd
 from devstudio_server.patches.service import PatchService, criterion_warnings
 from devstudio_server.planning.changes import (
     Basis,
     ChangeMaker,
     Order,
     Progress,
+    TreeReader,
     origin_of,
     result_of,
     test_warnings,
 )
 from devstudio_server.planning.context import build_context
-from devstudio_server.planning.fix_loop import Mended
+from devstudio_server.planning.fix_loop import Mended, Proposal, files_of
 from devstudio_server.planning.prompts_generation import GENERATION_RULES, context_budget, generation_prompt
 from devstudio_server.planning.schemas import GenerateRequest, GenerateResult
 from devstudio_server.planning.subjects import language_of, requirements_of, task_text
+from devstudio_server.planning.templates import template_outcome
 from devstudio_server.specs.schemas import DocumentType
 from devstudio_server.web import Ports
 
@@ -60,9 +64,20 @@ class GenerationService:
         self._progress({"phase": "reading", "message": "Reading the task and the repository"})
         with self._units.begin(self._actor, read_only=True) as session:
             snapshot = self._snapshot(session, request)
-        mended = self._maker.make(self._order(request, snapshot))
+        mended = self._made(request, snapshot)
         self._progress({"phase": "saving", "message": "Making the patch"})
         return self._store(request, snapshot, mended)
+
+    def _made(self, request: GenerateRequest, snapshot: _Snapshot) -> Mended:
+        """Return what a model made, or the template that was asked for."""
+        if request.template is None:
+            return self._maker.make(self._order(request, snapshot))
+        basis = snapshot.basis
+        reader = TreeReader(basis.repository, basis.tree, basis.files)
+        outcome = template_outcome(self._ports.get(Gateway), request.template, snapshot.subject, reader)
+        files = files_of(outcome.answer)
+        proposal = Proposal(outcome, files, build_content(basis.repository, basis.tree, files))
+        return Mended(proposal, outcome.usage, stopped=LoopEnd.OFFLINE)
 
     def _snapshot(self, session: Session, request: GenerateRequest) -> _Snapshot:
         gateway = self._ports.get(Gateway)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from devstudio_server.auth import Permission
 from devstudio_server.kit.errors import BadGateway, Conflict, NotFound, Unavailable
+from devstudio_server.planning.code_schemas import TemplateList, TemplateShow
 from devstudio_server.planning.generation import GenerationService
 from devstudio_server.planning.refactor import RefactoringService
 from devstudio_server.planning.schemas import (
@@ -15,6 +16,7 @@ from devstudio_server.planning.schemas import (
     RefactorResult,
 )
 from devstudio_server.planning.service import PlanningService
+from devstudio_server.planning.templates import list_templates, show_template
 from devstudio_server.web import Call, Limit, Operations
 
 operations = Operations("planning")
@@ -64,3 +66,23 @@ def generate_code(call: Call, body: GenerateRequest) -> GenerateResult:
 def refactor_code(call: Call, body: RefactorRequest) -> RefactorResult:
     """Have a model refactor; tests that passed before have to pass after. The result is a pending patch of a task."""
     return RefactoringService(call.units, call.actor, call.ports, call.progress, call.left).refactor(body)
+
+
+@operations.operation("GET", "code/templates", permission=Permission.SPEC_READ, summary="List project templates")
+def list_code_templates(call: Call) -> TemplateList:
+    """List the templates that `code/generate` can give to a task instead of asking a model."""
+    del call
+    return list_templates()
+
+
+@operations.operation(
+    "GET",
+    "code/templates/{template_id}",
+    permission=Permission.SPEC_READ,
+    summary="Show a project template",
+    errors=(NotFound,),
+)
+def show_code_template(call: Call, template_id: str) -> TemplateShow:
+    """Show a template with its files."""
+    del call
+    return show_template(template_id)

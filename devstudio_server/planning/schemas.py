@@ -85,6 +85,9 @@ class GenerateRequest(Payload):
     instructions: str | None = Field(None, max_length=MAX_PROMPT)
     model: str | None = MODEL_ID
     fix_rounds: int | None = FIX_ROUNDS
+    template: str | None = Field(
+        None, max_length=100, description="An id of `GET code/templates`, to take that instead of asking a model."
+    )
 
 
 class GenerateResult(Shape):

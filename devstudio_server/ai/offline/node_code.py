@@ -197,7 +197,8 @@ def _template_lines(template: TextTemplate) -> list[str]:
 def _test(key: str, about: str, body: str) -> str:
     # A name with `[1.5]` in it, such as a list in the criterion, would claim criterion 1.5.
     told = one_line(about).replace("[", "(").replace("]", ")")
-    return f"test({json.dumps(f'[{key}] {told}', ensure_ascii=False)}, async () => {{\n{body}}});\n"
+    title = f"[{key}] {told}" if key else told
+    return f"test({json.dumps(title, ensure_ascii=False)}, async () => {{\n{body}}});\n"
 
 
 def _placeholder(name: str, reason: str) -> str:

@@ -111,7 +111,7 @@ class PythonWriter:
         parts += [f"\n{source.support}" for source in sources if source.support]
         for name, criterion in rules.skeleton.items():
             source, body = bodies[name]
-            parts.append(_test(criterion.key, criterion.text, body, source.arguments[name]))
+            parts.append(_test(criterion.key, criterion.text, body, source.arguments[name], name))
         parts += [_test(key, "", self._example_body(key)) for key, _ in rules.examples]
         parts += [_test(key, "", self._template_body(template)) for key, template in rules.templates]
         parts += [_placeholder(entry.key, placeholder_reason(entry)) for entry in rules.open]
@@ -180,8 +180,11 @@ def _in_f_string(text: str) -> str:
     return write(text, "python")[1:-1].replace("{", "{{").replace("}", "}}")
 
 
-def _test(key: str, text: str, body: str, arguments: str = "") -> str:
+def _test(key: str, text: str, body: str, arguments: str = "", name: str = "") -> str:
+    """Write a test; without ``key`` it claims no criterion, and is called ``name``."""
     docstring = f'    """{soften(text)}"""\n' if text else ""
+    if not key:
+        return f"\ndef test_{_name(name)}({arguments}):\n{docstring}{body}"
     return f'\n@pytest.mark.criterion("{key}")\ndef test_criterion_{_name(key)}({arguments}):\n{docstring}{body}'
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from pathspec import GitIgnoreSpec
 
-from devstudio_server.ai.ports import RepositoryReader
+from devstudio_server.ai.ports import Message, RepositoryReader, ToolMessage, UserMessage
 from devstudio_server.ai.schemas import Model, Provider
 from devstudio_server.kit import restricted
 
 RESTRICTED_FILE = ".devstudio/restricted"
 """The patterns, as in ``.gitignore``, of files that are never listed or read for an outside model."""
+
+_WORD = re.compile(r"[^\W_]{5,}")
+_SCRUBBED = "[a line that tells of restricted files, not shown]"
 
 
 def is_outside(model: Model) -> bool:
@@ -90,3 +94,46 @@ class VisibleReader:
 def visible_reader(reader: RepositoryReader, model: Model) -> RepositoryReader:
     """Return ``reader`` as ``model`` may use it."""
     return VisibleReader(reader) if is_outside(model) else reader
+
+
+class Scrubber:
+    """Takes lines out of what tests printed that tell of restricted files: their paths, and words that only they have.
+
+    A word has five letters or figures at least: shorter ones are in every text. What the conversation has said already
+    is known to the model, so a word of it hides nothing.
+    """
+
+    def __init__(self, reader: RepositoryReader, model: Model) -> None:
+        """Look at the restricted files of ``reader``; for a model of the house there are none."""
+        files = RestrictedFiles(reader.read_file(RESTRICTED_FILE) if is_outside(model) else None)
+        paths = [path for path in reader.list_files() if files.hides(path)]
+        self._paths = tuple(paths)
+        self._words = {word for path in paths for word in _WORD.findall(f"{path} {reader.read_file(path) or ''}")}
+
+    def feedback(self, turns: tuple[Message, ...]) -> tuple[Message, ...]:
+        """Return a conversation whose last turn, the results of tests, tells nothing of restricted files."""
+        if not self._paths or not turns:
+            return turns
+        said = {word for turn in turns[:-1] for text in _texts(turn) for word in _WORD.findall(text)}
+        last = turns[-1]
+        if isinstance(last, UserMessage):
+            return (*turns[:-1], UserMessage(self._scrub(last.text, said)))
+        if isinstance(last, ToolMessage):
+            results = (replace(result, content=self._scrub(result.content, said)) for result in last.results)
+            return (*turns[:-1], ToolMessage(tuple(results)))
+        return turns
+
+    def _scrub(self, text: str, said: set[str]) -> str:
+        secret = self._words - said
+        return "\n".join(_SCRUBBED if self._tells(line, secret) else line for line in text.split("\n"))
+
+    def _tells(self, line: str, secret: set[str]) -> bool:
+        return any(path in line for path in self._paths) or not secret.isdisjoint(_WORD.findall(line))
+
+
+def _texts(turn: Message) -> list[str]:
+    if isinstance(turn, UserMessage):
+        return [turn.text]
+    if isinstance(turn, ToolMessage):
+        return [result.content for result in turn.results]
+    return [turn.text, *(call.raw for call in turn.tool_calls)]

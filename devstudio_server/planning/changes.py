@@ -16,7 +16,7 @@ from devstudio_server.ai.contract import ContractViolation, ProposeChanges
 from devstudio_server.ai.errors import ModelUnknown
 from devstudio_server.ai.gateway import Conversation, Gateway, Outcome
 from devstudio_server.ai.ports import Message
-from devstudio_server.ai.restricted import is_outside, visible_documents
+from devstudio_server.ai.restricted import Scrubber, is_outside, visible_documents
 from devstudio_server.ai.schemas import Model
 from devstudio_server.ai.subjects import GenerationSubject
 from devstudio_server.ai.use import ModelUse
@@ -142,11 +142,12 @@ class ChangeMaker:
     def mend(self, order: Order, first: Outcome[ProposeChanges], conversation: Conversation[ProposeChanges]) -> Mended:
         """Test the ``first`` answer of a conversation, and go on with it."""
         basis = order.basis
+        scrubber = Scrubber(TreeReader(basis.repository, basis.tree, basis.files), basis.viewer)
 
         def ask(earlier: tuple[Message, ...], files: Iterable[str]) -> Outcome[ProposeChanges]:
             existing = (*basis.files, *files)
             check = lambda answer: check_answer(answer, existing)  # noqa: E731 - as short as it gets
-            return self._ask(replace(conversation, earlier=earlier, check=check))
+            return self._ask(replace(conversation, earlier=scrubber.feedback(earlier), check=check))
 
         work = Work(
             repository=basis.repository,

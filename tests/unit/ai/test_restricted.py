@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from devstudio_server.ai.ports import AssistantMessage, ToolCall, ToolMessage, ToolResult, UserMessage
 from devstudio_server.ai.restricted import (
     RESTRICTED_FILE,
     RestrictedFiles,
+    Scrubber,
     put_back,
     visible_documents,
     visible_reader,
@@ -76,3 +78,24 @@ def test_a_reader_neither_lists_nor_reads_what_is_restricted() -> None:
     assert visible.read_file(RESTRICTED_FILE) is None
     assert visible.read_file("b.py") == "B"
     assert visible_reader(reader, INSIDE).read_file("secret/a.py") == CANARY
+
+
+def test_feedback_of_tests_tells_nothing_of_restricted_files() -> None:
+    files = {RESTRICTED_FILE: "secret/\n", "secret/a.py": f"PRICE = '{CANARY}'\nreturn\n", "b.py": "B"}
+    turns = (
+        UserMessage("Write it, and return a number."),
+        AssistantMessage("", (ToolCall("c", "propose_changes", {}, '{"content": "return 1"}'),)),
+        ToolMessage(
+            (ToolResult("c", f"test_x (b.py:1)\n  E assert '{CANARY}' == 1\nsecret/a.py:1: Error\n  return 1"),)
+        ),
+    )
+    scrubbed = Scrubber(MemoryReader(files), OUTSIDE).feedback(turns)
+    assert scrubbed[:2] == turns[:2]
+    assert CANARY not in repr(scrubbed)
+    assert "secret/a.py" not in repr(scrubbed)
+    last = scrubbed[-1]
+    assert isinstance(last, ToolMessage)
+    lines = last.results[0].content.split("\n")
+    assert (lines[0], lines[3]) == ("test_x (b.py:1)", "  return 1")
+    assert Scrubber(MemoryReader(files), INSIDE).feedback(turns) == turns
+    assert Scrubber(MemoryReader({"b.py": "B"}), OUTSIDE).feedback(turns) == turns

@@ -8,6 +8,7 @@ the tenant. So a read that decides a write is never stale, whatever the isolatio
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
@@ -18,6 +19,8 @@ from sqlalchemy import URL, Engine, event, make_url
 
 BUSY_TIMEOUT_MS = 10_000
 """How long a writer waits for the one before it."""
+MIGRATION_TIMEOUT_MS = 120_000
+"""How long a server that starts waits for another that migrates."""
 ABANDONED_MS = 15_000
 """How long a transaction may ask for nothing: a host that is cut off must not keep the other writers of its tenant."""
 SCHEMA = "devstudio"
@@ -58,13 +61,24 @@ def _with_driver(url: str) -> URL:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by `_begin_sqlite`, not by the driver
-    for pragma in (
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
-        "journal_mode=WAL",
-        "synchronous=FULL",  # an acknowledged write survives a power cut
-        "foreign_keys=ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    _write_ahead(connection)
+    connection.execute("PRAGMA synchronous=FULL")  # an acknowledged write survives a power cut
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on. SQLite does not wait while another process turns it on, whatever the timeout."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _begin_sqlite(connection: sqlalchemy.Connection) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from devstudio_server.db.delivery import install
-from devstudio_server.db.engine import SCHEMA
+from devstudio_server.db.engine import BUSY_TIMEOUT_MS, MIGRATION_TIMEOUT_MS, SCHEMA
 
 MIGRATION_LOCK = 0x64657673
 _HERE = Path(__file__).resolve().parent.parent
@@ -29,7 +31,7 @@ def migrate(engine: Engine, revision: str = "head") -> None:
     _run(engine, command.upgrade, revision)
     if engine.dialect.name == "postgresql" and revision == "head":
         with engine.begin() as connection:
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+            _take_turn(connection)
             install(connection)
 
 
@@ -40,12 +42,33 @@ def downgrade(engine: Engine, revision: str) -> None:
 
 def _run(engine: Engine, change: Callable[[Config, str], None], revision: str) -> None:
     config = _config()
-    with engine.begin() as connection:
+    with _patient(engine) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))  # one server at a time
+            _take_turn(connection)
             connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         config.attributes["connection"] = connection
         change(config, revision)
+
+
+def _take_turn(connection: Connection) -> None:
+    """Let one server at a time change the schema."""
+    connection.execute(text(f"SELECT set_config('lock_timeout', '{MIGRATION_TIMEOUT_MS}', true)"))
+    connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+
+
+@contextmanager
+def _patient(engine: Engine) -> Iterator[Connection]:
+    """Give a connection that waits for the migration of another server; on PostgreSQL, `_take_turn` does."""
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        if not isinstance(raw, sqlite3.Connection):
+            yield connection
+            return
+        raw.execute(f"PRAGMA busy_timeout={MIGRATION_TIMEOUT_MS}")
+        try:
+            yield connection
+        finally:
+            raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
 
 def _config() -> Config:

@@ -124,7 +124,7 @@ def test_servers_that_start_at_once_migrate_once(empty: Database, engine: Engine
     started = [
         subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, cwd="/") for _ in range(STARTS)
     ]
-    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
+    ended = [(process.communicate(timeout=240)[1], process.returncode) for process in started]
     assert [code for _, code in ended] == [0] * STARTS, ended
     assert current_revision(engine) == newest_revision()
     assert tables(engine) == set(all_tables().tables)

@@ -129,7 +129,7 @@ def test_an_idle_kernel_is_culled_and_its_container_removed(data_dir: Path, cont
         person = KernelClient(studio.url, AUTHORIZATION)
         person.kernel()
         until(lambda: not containers_of(data_dir), "the end of an idle kernel")
-        assert person.http.get("/api/kernels").json() == []
+        until(lambda: person.http.get("/api/kernels").json() == [], "that it is not listed any more")
         person.close()
 
 

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import docker
@@ -252,4 +253,5 @@ def test_what_is_said_while_the_browser_is_away_comes_when_it_is_back(person: Ke
         ran = channels.follow(cell)
     numbers = [int(line) for line in ran.stdout.splitlines()[1:]]  # the first may be the end of a line that came before
     assert len(ran.stdout) > 40_000_000, "more than what is kept for who is away"
-    assert numbers == list(range(numbers[0], 500_000))
+    assert [pair for pair in pairwise(numbers) if pair[1] != pair[0] + 1] == [], "nothing is missing, and nothing twice"
+    assert numbers[-1] == 499_999

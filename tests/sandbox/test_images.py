@@ -56,7 +56,8 @@ def tags(engine: docker.DockerClient) -> Iterator[Iterator[str]]:
     yield names()
     for name in given:
         if engine.images.list(name=name):
-            engine.images.remove(name)  # by its name: the image itself can be the product's own, byte for byte
+            # By its name: the image itself can be the product's own, byte for byte, and in use.
+            engine.images.remove(name, force=True)
 
 
 def test_what_is_up_to_date_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:

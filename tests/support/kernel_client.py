@@ -140,7 +140,11 @@ class KernelClient:
             f"{self.url.replace('http', 'ws', 1)}/api/kernels/{kernel_id}/channels?session_id={session or uuid4().hex}"
         )
         with connect(url, additional_headers=self._headers, max_size=None, proxy=None, **options) as socket:
-            yield Channels(socket)
+            try:
+                yield Channels(socket)
+            finally:
+                socket.close()
+                socket.socket.close()  # a server that is slow to say goodbye leaves it open
 
     def run(self, kernel_id: str, code: str) -> Ran:
         """Run a cell over a WebSocket of its own."""

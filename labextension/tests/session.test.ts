@@ -195,6 +195,22 @@ test('the rounds of a generation show while it runs, stay after an error, and ar
   expect([seen[0], seen.includes(1), generation.rounds.length, generation.result?.warnings]).toEqual([0, true, 2, ['look']]);
 });
 
+test('what a generation would send is told before it starts, and it can be left or started without', async () => {
+  const model = await open();
+  const generation = model.generationOf(TASK_ID);
+  server.on('POST ai/optimize', async request => json({ after: { tokens: 7, cost: null }, ...((await request.json()) as object) }));
+  await generation.ask(' be brief ', '');
+  expect(generation.estimate).toMatchObject({ task_id: TASK_ID, instructions: 'be brief', model: null, after: { tokens: 7 } });
+  generation.leave();
+  expect([generation.asking, server.count('POST code/generate')]).toEqual([false, 0]);
+  server.on('POST ai/optimize', () => problem(503, 'Busy', ''));
+  await generation.ask('', '');
+  expect([generation.asking, generation.estimate, generation.estimateError?.title]).toEqual([true, null, 'Busy']);
+  server.on('POST code/generate', () => events([event('error', { title: 'Bad answer', status: 502, detail: '' })]));
+  await model.generate(TASK_ID, '', '');
+  expect(generation.asking).toBe(false);
+});
+
 test('what is wrong in the documents is told at each, and leads to its place', async () => {
   const model = await open();
   expect(model.warningsOf('requirements').map(({ code }) => code)).toEqual(['vague']);

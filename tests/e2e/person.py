@@ -84,6 +84,9 @@ class Person:
         button = self.task(key).get_by_test_id("task-primary")
         expect(button).to_contain_text("Generate")
         button.click()
+        expect(self.task(key).get_by_test_id("start-estimate")).to_contain_text("tokens")
+        self.see(f"task-{key}-estimate")
+        self.task(key).get_by_test_id("task-start").click()
         expect(button).to_contain_text("Review", timeout=RUN_MS)
         self.see(f"task-{key}-generated")
 

@@ -21,8 +21,6 @@ PIECE, PIECES = 8, 30
 """An answer comes in pieces of so many characters, and is held after so many of them."""
 FIRST, LAST = "add them", "answer 0"
 REASON = "Name the largest number that is taken"
-
-
 LOADED_MS = 20_000
 """How long everything that a session shows may take to be read anew, on a machine with much else to do."""
 
@@ -159,6 +157,12 @@ def approves_and_counts(planner: Planner) -> None:
     planner.see("doc-warning").get_by_role("button").first.click()
     expect(planner.see("doc-editor")).to_be_focused()
     planner.person.see("suspect")
+    # What a generation would cost is told before it starts, and it may be left.
+    planner.see("task-primary").first.click()
+    expect(planner.see("start-estimate")).to_contain_text("US$", timeout=LOADED_MS)
+    planner.person.see("estimate")
+    planner.see("task-start-cancel").click()
+    expect(planner.see("start-estimate")).to_have_count(0)
     planner.see("open-costs").click()
     expect(planner.see("cost-row")).to_have_count(1)
     planner.see("budget-set").click()

@@ -1,4 +1,12 @@
-import type { DevStudioClient, FixRound, GenerateResult, Progress } from '@renum/devstudio-api-client';
+import {
+  asProblem,
+  type DevStudioClient,
+  type FixRound,
+  type GenerateResult,
+  type Optimized,
+  type ProblemError,
+  type Progress
+} from '@renum/devstudio-api-client';
 
 import { Operation } from './operation';
 
@@ -8,13 +16,38 @@ export class Generation {
   result: GenerateResult | null = null;
   /** The rounds that were tested since the last start, as far as they are known. */
   rounds: FixRound[] = [];
+  /** Whether the person is asked to start. */
+  asking = false;
+  estimate: Optimized | null = null;
+  estimateError: ProblemError | null = null;
 
   constructor(
     private readonly taskId: string,
     private readonly client: DevStudioClient,
-    onChange: () => void
+    private readonly onChange: () => void
   ) {
     this.work = new Operation(onChange);
+  }
+
+  /** Ask what a generation would send and cost, for the person to start it or not. */
+  async ask(instructions: string, model: string): Promise<void> {
+    this.asking = true;
+    this.estimate = null;
+    this.estimateError = null;
+    this.onChange();
+    const body = { task_id: this.taskId, instructions: instructions.trim() || null, model: model || null };
+    try {
+      this.estimate = await this.client.ai.optimize(body);
+    } catch (error) {
+      this.estimateError = asProblem(error);
+    }
+    this.onChange();
+  }
+
+  /** Do not start. */
+  leave(): void {
+    this.asking = false;
+    this.onChange();
   }
 
   /** Have a model write code for the task; null when that failed or was stopped. */
@@ -22,6 +55,7 @@ export class Generation {
     if (this.work.running) {
       return null;
     }
+    this.asking = false;
     this.result = null;
     this.rounds = [];
     const body = { task_id: this.taskId, instructions: instructions.trim() || null, model: model || null };

@@ -10,12 +10,13 @@ import { Button, Chip, Empty, ErrorBox, Hash, UsageLine } from './common';
 import { useStudio } from './context';
 import { useKeptFocus } from './focus';
 import { FixRounds } from './fix-rounds';
+import { StartBox } from './start-box';
 import { useAccess, useMissing } from './permission';
 import { Leftover, ProgressLine } from './progress';
 import { taskStatusName } from './status';
 
 /** The tasks in the document's order, each with what proves it and the button of its next step. */
-export function TasksBox({ model }: { model: SessionModel }): React.JSX.Element {
+export function TasksBox({ model, aiModel }: { model: SessionModel; aiModel: string }): React.JSX.Element {
   const { trans, commands } = useStudio();
   const missing = useMissing();
   const tasks = model.tasks?.items ?? [];
@@ -34,7 +35,7 @@ export function TasksBox({ model }: { model: SessionModel }): React.JSX.Element 
       )}
       <ol className="devstudio-Tasks">
         {tasks.map(task => (
-          <TaskItem key={task.id} model={model} task={task} />
+          <TaskItem key={task.id} model={model} task={task} aiModel={aiModel} />
         ))}
       </ol>
     </section>
@@ -68,7 +69,13 @@ function deedOf(step: Step): Deed | null {
   return deeds[step];
 }
 
-function TaskItem({ model, task }: { model: SessionModel; task: Task }): React.JSX.Element {
+interface ITaskProps {
+  model: SessionModel;
+  task: Task;
+  aiModel: string;
+}
+
+function TaskItem({ model, task, aiModel }: ITaskProps): React.JSX.Element {
   const { trans } = useStudio();
   const generation = model.generationOf(task.id);
   const { work, result } = generation;
@@ -95,7 +102,7 @@ function TaskItem({ model, task }: { model: SessionModel; task: Task }): React.J
       {work.running ? (
         <ProgressLine operation={work} testid="task-progress" />
       ) : (
-        <TaskActions model={model} task={task} />
+        <TaskActions model={model} task={task} aiModel={aiModel} />
       )}
       <FixRounds model={model} generation={generation} />
       <Leftover operation={work} />
@@ -142,13 +149,14 @@ function FailureNote({ model, task }: { model: SessionModel; task: Task }): Reac
   );
 }
 
-function TaskActions({ model, task }: { model: SessionModel; task: Task }): React.JSX.Element {
+function TaskActions({ model, task, aiModel }: ITaskProps): React.JSX.Element {
   const { trans, commands } = useStudio();
   const [instructions, setInstructions] = React.useState('');
   const [asking, setAsking] = React.useState(false);
   const [applying, setApplying] = React.useState(false);
   const access = useAccess();
   const missing = useMissing();
+  const generation = model.generationOf(task.id);
   const patch = model.patchOf(task.id);
   const step = nextStep(task, patch, model.runOf(task.id));
   const runId = step === 'watch' ? (patch?.run_id ?? null) : runIdOf(task, patch);
@@ -156,9 +164,7 @@ function TaskActions({ model, task }: { model: SessionModel; task: Task }): Reac
 
   const go = async (): Promise<void> => {
     if (step === 'generate' || step === 'regenerate') {
-      await execute(CommandIds.generateCode, { sessionId: model.id, taskId: task.id, instructions });
-      setInstructions('');
-      setAsking(false);
+      await generation.ask(instructions, aiModel);
     } else if (step === 'review' && patch !== null) {
       await execute(CommandIds.reviewPatch, { patchId: patch.id });
     } else if (step === 'apply' && patch !== null) {
@@ -169,6 +175,11 @@ function TaskActions({ model, task }: { model: SessionModel; task: Task }): Reac
     } else if (runId !== null) {
       await execute(CommandIds.openRunLogs, { runId });
     }
+  };
+  const start = async (): Promise<void> => {
+    await execute(CommandIds.generateCode, { sessionId: model.id, taskId: task.id, instructions });
+    setInstructions('');
+    setAsking(false);
   };
   const generates = step === 'generate' || step === 'regenerate';
   const onlyReads = step === 'review' && patch !== null && (missing('approvePatch') !== null || access.isOwn(patch));
@@ -197,9 +208,16 @@ function TaskActions({ model, task }: { model: SessionModel; task: Task }): Reac
         </label>
       )}
       {dirty && <p className="devstudio-Note">{trans.__('The requirements have unsaved changes; code is made from the saved text.')}</p>}
+      {generates && generation.asking && (
+        <StartBox
+          generation={generation}
+          onStart={() => void start()}
+          onRetry={() => void generation.ask(instructions, aiModel)}
+        />
+      )}
       <div className="devstudio-Row">
         <Button
-          kind={step === 'view-run' || onlyReads ? 'plain' : 'primary'}
+          kind={(generates && generation.asking) || step === 'view-run' || onlyReads ? 'plain' : 'primary'}
           label={stepName(step, trans)}
           testid="task-primary"
           blocked={blocked}

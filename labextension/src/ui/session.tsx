@@ -111,7 +111,7 @@ function SessionBody({ model, editors, aiModel, onAiModel, wanted, onRevealed }:
         <DocumentsPane model={model} editors={editors} />
         <div className="devstudio-Side">
           <PlanBox model={model} aiModel={aiModel} onAiModel={onAiModel} />
-          <TasksBox model={model} />
+          <TasksBox model={model} aiModel={aiModel} />
           <CoverageBox model={model} />
         </div>
       </div>

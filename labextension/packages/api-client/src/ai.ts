@@ -2,7 +2,7 @@ import type { Client } from 'openapi-fetch';
 
 import type { paths } from '../src/schema';
 import { take } from './answers';
-import type { AgentSettings, AgentSettingsWrite, Budget, BudgetWrite, CostQuery, CostReport, Model } from './types';
+import type { AgentSettings, AgentSettingsWrite, Budget, BudgetWrite, CostQuery, CostReport, Model, Optimized, OptimizeRequest } from './types';
 
 /** The part of the API about models: which there are, how they are used, and what that costs. */
 export class AiClient {
@@ -10,6 +10,11 @@ export class AiClient {
 
   async models(): Promise<Model[]> {
     return (await take(this.http.GET('/api/v1/ai/models'))).items;
+  }
+
+  /** What would be sent to a model for a task or a session, part by part, and what that costs; nothing is sent. */
+  optimize(body: OptimizeRequest): Promise<Optimized> {
+    return take(this.http.POST('/api/v1/ai/optimize', { body }));
   }
 
   /** What calls of models cost, summed by what the query says. */

@@ -49,7 +49,7 @@ class StageNotApproved(Conflict):
 
     def __init__(self, unapproved: Mapping[str, str]) -> None:
         """Name the documents and where they stand."""
-        named = " and ".join(f"the {kind} are {status}" for kind, status in unapproved.items())
+        named = " and ".join(f"“{kind}” is {status}" for kind, status in unapproved.items())
         super().__init__(
             f"This project plans a stage only on approved documents, but {named}. "
             "Have them approved (`POST spec-sessions/{id}/documents/{type}/approve`), and plan stage by stage.",

@@ -130,7 +130,7 @@ CODES: dict[str, Rule] = {
     ),
     "upstream-not-approved": Rule(
         "info",
-        "The {word} are {key}, so what is planned on them may have to change.",
+        "“{word}” is {key}, so what is planned on them may have to change.",
         "Have them approved first, or go on and look through the plan again.",
     ),
     "restricted": Rule(

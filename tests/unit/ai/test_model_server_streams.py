@@ -12,6 +12,7 @@ import httpx2
 import openai
 import pytest
 
+from support.kernel_client import until
 from support.model_server import Answer, Call, Fault, Flow, ModelServer, ScriptBrain
 
 TEXT = "Thirty-two characters of output."
@@ -136,6 +137,7 @@ def test_held_back_until_released(server: ModelServer, protocol: str) -> None:
     came = Came()
     reader = threading.Thread(target=READERS[protocol], args=(server, came))
     reader.start()
+    until(lambda: server.sent, "the first piece")
     reader.join(0.1)
     assert reader.is_alive()
     assert len(server.sent) == 1

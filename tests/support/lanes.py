@@ -46,8 +46,12 @@ def ignoring(folders: Sequence[str]) -> list[str]:
 def others() -> list[str]:
     """Return the folders and modules below tests/ that `CONTAINERS` does not have."""
     top = {folder.name for folder in (CHECKOUT / "tests").iterdir() if folder.is_dir()} - {"support", "__pycache__"}
-    inside = {path.relative_to(CHECKOUT / "tests").as_posix() for path in (CHECKOUT / "tests/security").glob("*.py")}
-    return sorted((top - {*CONTAINERS, "security"}) | inside)
+    inside = {
+        path.relative_to(CHECKOUT / "tests").as_posix()
+        for path in (CHECKOUT / "tests/security").iterdir()
+        if path.suffix == ".py" or (path.is_dir() and path.name != "__pycache__")
+    }
+    return sorted((top | inside) - {*CONTAINERS, "security"})
 
 
 def lanes() -> list[Lane]:

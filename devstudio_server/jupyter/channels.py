@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1
+from jupyter_client.jsonutil import json_default
+from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1, serialize_msg_to_ws_v1
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from tornado.websocket import WebSocketClosedError
 from traitlets import Bool
@@ -109,8 +110,21 @@ class LosslessConnection(ZMQChannelsWebsocketConnection):
     def _tell_state(self) -> None:
         # JupyterLab forgets what a kernel does when it loses it, and learns nothing from the answer to its greeting.
         state = getattr(self.kernel_manager, "execution_state", "")
-        if state in {"idle", "busy"}:
-            self._send_status_message(state)  # type: ignore[no-untyped-call]
+        if state not in {"idle", "busy"}:
+            return
+        # Jupyter's own way reads the output's socket empty first, and loses what it reads before anyone takes it.
+        message = self.session.msg("status", {"execution_state": state})
+        if self.subprotocol == "v1.kernel.websocket.jupyter.org":
+            self.write_message(serialize_msg_to_ws_v1(message, "iopub", self.session.pack), binary=True)
+        else:
+            self.write_message(json.dumps(message | {"channel": "iopub"}, default=json_default))
+
+    def _send_status_message(self, status: str) -> None:
+        """Say that a kernel starts again or is dead, behind what it said before, be that paused or not."""
+        stream = self.channels.get("iopub")
+        if stream is not None and not stream.closed() and not stream.receiving():
+            stream.on_recv_stream(self.handle_outgoing_message)
+        super()._send_status_message(status)  # type: ignore[no-untyped-call]
 
     def request_kernel_info(self) -> Any:
         """Ask who the kernel is, where a kernel answers that is at work, too."""

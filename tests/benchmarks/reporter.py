@@ -27,10 +27,15 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """How many times as slow as the peer ours is: of times ours by peer's, of rates peer's by ours."""
+        """How many times as slow as the peer ours is: of times ours by peer's, of rates peer's by ours.
+
+        None without a peer, and where one of the two was too small to be seen by the clock.
+        """
         if not self.peer:
             return None
         ours, peer = median(self.ours), median(self.peer)
+        if not ours or not peer:
+            return None
         return peer / ours if self.unit.endswith("/s") else ours / peer
 
     def cells(self) -> tuple[str, ...]:
@@ -61,8 +66,8 @@ class Reporter:
 
     def add(self, title: str, peer: str, figures: Sequence[Figure]) -> None:
         """Print a block and keep it. ``peer`` says what ours is held against."""
+        print("\n" + "\n".join(_block(title, peer, figures)))  # first: a figure that cannot be shown is not kept
         self.blocks.append((title, peer, figures))
-        print("\n" + "\n".join(_block(title, peer, figures)))
         self._save()
 
     def lines(self) -> list[str]:

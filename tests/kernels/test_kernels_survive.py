@@ -56,9 +56,11 @@ def test_a_kernel_that_ended_while_the_server_was_away_is_not_shown(
 ) -> None:
     with Studio(data_dir, arguments=("--DevStudioApp.warm_kernels=0",)) as studio:
         person = KernelClient(studio.url, AUTHORIZATION)
-        person.kernel()
+        assert person.run(person.kernel(), "print('up')").stdout == "up\n"
         person.close()
     (container,) = containers_of(data_dir)
+    state, said = engine.api.inspect_container(container)["State"], engine.api.logs(container)
+    assert state["Running"], f"the kernel did not outlive its server: {state}, {said!r}"
     engine.api.kill(container)
     with Studio(data_dir) as studio:
         person = KernelClient(studio.url, AUTHORIZATION)

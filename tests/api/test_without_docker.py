@@ -86,7 +86,7 @@ def test_a_port_that_is_taken(studio: Studio, tmp_path: Path) -> None:
         "HOME": str(tmp_path),
         "DEVSTUDIO_DATA_DIR": str(tmp_path / "data"),
     }
-    environment["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "sandbox")])
+    environment["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "sandbox"), str(CHECKOUT / "evidence")])
     command = [sys.executable, "-m", "devstudio_server.serve"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
@@ -101,7 +101,7 @@ def test_a_port_that_is_taken(studio: Studio, tmp_path: Path) -> None:
 @pytest.mark.parametrize("port", ["abc", "0", "70000", "-1"])
 def test_a_port_that_is_none(port: str, tmp_path: Path) -> None:
     environment = os.environ | {"PORT": port, "HOME": str(tmp_path), "DEVSTUDIO_DATA_DIR": str(tmp_path / "data")}
-    environment["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "sandbox")])
+    environment["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "sandbox"), str(CHECKOUT / "evidence")])
     command = [sys.executable, "-m", "devstudio_server.serve"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1

@@ -109,7 +109,7 @@ def test_handlers_parse_call_and_answer() -> None:
 def test_imports_keep_to_the_layers() -> None:
     done = subprocess.run(
         [Path(sys.executable).parent / "lint-imports", "--no-cache"],
-        env={"PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in (".", "sandbox", "kernels"))},
+        env={"PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in (".", "sandbox", "kernels", "evidence"))},
         cwd=ROOT,
         capture_output=True,
         text=True,

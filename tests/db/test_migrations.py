@@ -120,7 +120,9 @@ def kept(row: Row, like: Row) -> Row:
 
 def test_servers_that_start_at_once_migrate_once(empty: Database, engine: Engine) -> None:
     command = [sys.executable, "-c", OPEN, empty.url, empty.owner_url]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "sandbox")])}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "sandbox"), str(CHECKOUT / "evidence")])
+    }
     started = [
         subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, cwd="/") for _ in range(STARTS)
     ]

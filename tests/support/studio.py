@@ -194,7 +194,7 @@ class Studio:
         own = {"HOME": str(home), "JUPYTER_TOKEN": TOKEN, "DEVSTUDIO_DATA_DIR": str(self.data_dir)}
         # The engine of the tests has gVisor, too, which costs time; those that are about it ask for it.
         own["DEVSTUDIO_SANDBOX_RUNTIME"] = "runc"
-        paths = os.pathsep.join(str(CHECKOUT / folder) for folder in ("", "sandbox", "kernels"))
+        paths = os.pathsep.join(str(CHECKOUT / folder) for folder in ("", "sandbox", "kernels", "evidence"))
         return kept | own | {"PORT": str(self.port), "PYTHONPATH": paths} | self._env
 
     def command(self) -> list[str]:

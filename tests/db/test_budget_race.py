@@ -60,7 +60,9 @@ def test_as_many_calls_as_there_is_room_for_are_let_through(units: Units, calls:
 def test_one_of_many_calls_of_several_processes_gets_it(units: Units, database: Database, ana: Actor) -> None:
     set_limit(units, ana, COST)
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(str(CHECKOUT / folder) for folder in ("", "sandbox", "kernels", "evidence", "tests"))
+        "PYTHONPATH": os.pathsep.join(
+            str(CHECKOUT / folder) for folder in ("", "sandbox", "kernels", "evidence", "tests")
+        )
     }
     command = [sys.executable, "-c", OF_A_PROCESS, database.url, str(ana.tenant_id), str(ana.user_id), "25"]
     started = [

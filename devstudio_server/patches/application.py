@@ -27,8 +27,8 @@ from devstudio_server.execution.settings_service import RunSettingsService
 from devstudio_server.execution.work import CANCELLED, reason_of
 from devstudio_server.jobs import JobContext, LeaseLost
 from devstudio_server.kit.errors import NotFound
-from devstudio_server.patches.errors import DigestMismatch
 from devstudio_server.patches.models import Approval, Patch
+from devstudio_server.patches.review import ReviewService
 from devstudio_server.patches.service import COMMIT_JOB, PatchService
 from devstudio_server.scm import GitRepository
 from devstudio_server.scm.errors import BranchMoved
@@ -96,10 +96,11 @@ class Preparation(_Step):
 
     def _prepare(self, run: Run) -> None:
         with self._context.begin(read_only=True) as session:
-            patches = PatchService(session, self._actor, self._context.ports)
+            review = ReviewService(session, self._actor, self._context.ports)
+            patches = review.patches
             patch = patches.get(_required(run.patch_id))
             task = patches.specs.get_task(patch.task_id)
-            message = commit_message(patch, task, self._run_id, _require_approval(patches, patch))
+            message = commit_message(patch, task, self._run_id, review.require(patch))
             digests = patches.specs.criteria_digests(task.session_id)
             policy = self._context.ports.get(RunPolicy)
             settings = RunSettingsService(session, policy).values(patch.project_id)
@@ -175,8 +176,8 @@ class Commitment(_Step):
         """Store the commit, and then its id. The same run makes the same commit, however often this is done."""
         # What was removed meanwhile had its approval when the run began, as the message says.
         with self._context.begin(read_only=True) as session, suppress(NotFound):
-            patches = PatchService(session, self._actor, self._context.ports)
-            _require_approval(patches, patches.get(_required(run.patch_id)))
+            review = ReviewService(session, self._actor, self._context.ports)
+            review.require(review.patches.get(_required(run.patch_id)))
         author = Author(self._actor.name or "DevStudio", "devstudio@localhost", run.started_at)
         commit = repository.commit(_required(run.tree), (head,), message, author)
         with self._context.begin() as session:
@@ -191,13 +192,6 @@ def _move(repository: GitRepository, branch: str, commit: str, head: str) -> Non
         raise BranchMoved(f"The branch {branch} moved while the patch was tested. Apply it again.")
     if not repository.contains(branch, commit):
         repository.move_branch(branch, commit, head)
-
-
-def _require_approval(patches: PatchService, patch: Patch) -> Sequence[Approval]:
-    approvals = patches.approved_digests(patch)
-    if not approvals:
-        raise DigestMismatch("No approval names the bytes that this patch has now, so it was not applied.")
-    return approvals
 
 
 def _record(patches: PatchService, patch: Patch, run: Run, proven: set[str], digests: dict[str, str]) -> None:

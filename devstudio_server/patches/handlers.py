@@ -6,6 +6,7 @@ from uuid import UUID
 
 from devstudio_server.auth import Permission
 from devstudio_server.kit.errors import Conflict, NotFound, Unavailable
+from devstudio_server.patches.review import ReviewService
 from devstudio_server.patches.schemas import (
     ApplyRequest,
     ApplyResult,
@@ -24,6 +25,10 @@ operations = Operations("code")
 
 def _service(call: Call) -> PatchService:
     return PatchService(call.session, call.actor, call.ports)
+
+
+def _review(call: Call) -> ReviewService:
+    return ReviewService(call.session, call.actor, call.ports)
 
 
 @operations.operation(
@@ -55,7 +60,7 @@ def get_patch(call: Call, patch_id: UUID) -> PatchRead:
 )
 def approve_patch(call: Call, patch_id: UUID, body: ApproveRequest) -> PatchRead:
     """Approve the bytes named by the digest; refused when the patch has others."""
-    return _service(call).approve(patch_id, body.digest)
+    return _review(call).approve(patch_id, body.digest)
 
 
 @operations.operation(
@@ -67,7 +72,7 @@ def approve_patch(call: Call, patch_id: UUID, body: ApproveRequest) -> PatchRead
 )
 def reject_patch(call: Call, patch_id: UUID, body: RejectRequest) -> PatchRead:
     """Reject a patch with a reason, which the next generation for the task receives."""
-    return _service(call).reject(patch_id, body.reason)
+    return _review(call).reject(patch_id, body.reason)
 
 
 @operations.operation(

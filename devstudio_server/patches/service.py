@@ -1,4 +1,4 @@
-"""The rules of patches: made from a change, approved by digest, applied only when approved."""
+"""The rules of patches: made from a change, shown, applied only when approved (`patches.review`)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from devstudio_server.db import Actor
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.logs import LogStorage
@@ -16,15 +14,12 @@ from devstudio_server.execution.schemas import RunStatus, RunType
 from devstudio_server.execution.service import RunService
 from devstudio_server.jobs import JobQueue
 from devstudio_server.kit.pagination import page_of
-from devstudio_server.patches.content import PatchContent, compare, digest_of
+from devstudio_server.patches.content import PatchContent, compare
 from devstudio_server.patches.errors import (
     ApplyUnderWay,
     BranchInvalid,
-    DigestMismatch,
-    OwnPatch,
     PatchNotApproved,
     PatchNotFound,
-    PatchNotPending,
 )
 from devstudio_server.patches.models import Approval, Patch
 from devstudio_server.patches.repository import PatchRepository
@@ -46,6 +41,7 @@ from devstudio_server.specs.models import Task
 from devstudio_server.specs.schemas import TaskStatus
 from devstudio_server.specs.service import SpecService
 from devstudio_server.web import ListPage, Ports
+from sqlalchemy.orm import Session
 
 APPLY_JOB = "patches.apply"
 """The job that looks whether a patch can be applied now, and makes the tree that is tested."""
@@ -68,7 +64,7 @@ class Origin:
 
 
 class PatchService:
-    """Creates, shows, approves, rejects and applies patches."""
+    """Creates, shows and applies patches."""
 
     def __init__(self, session: Session, actor: Actor, ports: Ports) -> None:
         """Work in ``session`` for ``actor``."""
@@ -144,40 +140,8 @@ class PatchService:
             warnings=patch.warnings,
         )
 
-    def approve(self, patch_id: UUID, digest: str) -> PatchRead:
-        """Approve the bytes that ``digest`` names.
-
-        Raises `DigestMismatch` when the patch has other bytes, `OwnPatch` when the actor made it, unless alone here.
-        """
-        patch = self._pending(patch_id)
-        if digest.removeprefix("sha256:").lower() != digest_of(patch.patch_content):
-            raise DigestMismatch("The digest is not this patch's, so nothing was approved. Look at the preview again.")
-        own = patch.created_by == self._actor.user_id
-        if own and not self._actor.sole_user:
-            raise OwnPatch("You made this patch, so someone else has to approve it.")
-        approval = Approval(patch_id=patch.id, user_id=self._actor.user_id, user_name=self._actor.name)
-        approval.digest, approval.self_reviewed = patch.digest, own
-        self._patches.add(approval)
-        patch.approved_by = self._actor.user_id
-        self._set_status(patch, PatchStatus.APPROVED)
-        self.specs.record_progress(patch.task_id, TaskStatus.REVIEW, "The patch is approved and waits to be applied.")
-        return self.read(patch_id)
-
-    def reject(self, patch_id: UUID, reason: str) -> PatchRead:
-        """Reject a pending patch; the reason goes into the next generation for the task."""
-        patch = self._pending(patch_id)
-        patch.rejected_reason = reason
-        self._set_status(patch, PatchStatus.REJECTED)
-        self.specs.record_progress(patch.task_id, TaskStatus.IN_PROGRESS, f"The patch was rejected: {reason}")
-        return self.read(patch_id)
-
-    def _pending(self, patch_id: UUID) -> Patch:
-        patch = self.get(patch_id)
-        if patch.status != PatchStatus.PENDING:
-            raise PatchNotPending(f"The patch is {patch.status} already. Generate a new one to change it.")
-        return patch
-
-    def _set_status(self, patch: Patch, status: PatchStatus) -> None:
+    def set_status(self, patch: Patch, status: PatchStatus) -> None:
+        """Note where a patch stands now."""
         patch.status = status
         patch.version += 1
         self._patches.flush()
@@ -210,16 +174,11 @@ class PatchService:
             raise BranchInvalid(message, errors=[{"loc": ["body", "branch"], "msg": message}])
         return target
 
-    def approved_digests(self, patch: Patch) -> Sequence[Approval]:
-        """Return the approvals of the bytes that the patch has now."""
-        digest = digest_of(patch.patch_content)
-        return [approval for approval in self._patches.approvals([patch.id])[patch.id] if approval.digest == digest]
-
     def mark_applied(self, patch: Patch, commit: str, run_id: UUID) -> None:
         """Note that a run committed the patch."""
         patch.commit, patch.run_id = commit, run_id
         patch.applied_at = self.runs.get(run_id).finished_at
-        self._set_status(patch, PatchStatus.APPLIED)
+        self.set_status(patch, PatchStatus.APPLIED)
 
     def rejection_reasons(self, task_id: UUID, limit: int = 3) -> Sequence[str]:
         """Return why the newest rejected patches of a task were rejected."""

@@ -28,6 +28,7 @@ from devstudio_server.jobs import JobContext, JobQueue
 from devstudio_server.kit.ids import new_id
 from devstudio_server.patches.content import build_content
 from devstudio_server.patches.jobs import apply_patch, commit_patch
+from devstudio_server.patches.review import ReviewService
 from devstudio_server.patches.service import Origin, PatchService
 from devstudio_server.projects.models import Project
 from devstudio_server.projects.schemas import ProjectCreate
@@ -131,6 +132,11 @@ class DomainWorld:
         with self.unit(actor) as unit:
             yield PatchService(unit, actor or self.actor, self.ports)
 
+    @contextmanager
+    def reviews(self, actor: Actor | None = None) -> Iterator[ReviewService]:
+        with self.unit(actor) as unit:
+            yield ReviewService(unit, actor or self.actor, self.ports)
+
     def project(self, name: str = "Adder") -> Project:
         with self.projects() as projects:
             return projects.create(ProjectCreate(name=name))
@@ -173,8 +179,8 @@ class DomainWorld:
             return patches.create(task, project, content, origin).id
 
     def approve(self, patch_id: UUID) -> None:
-        with self.patches() as patches:
-            patches.approve(patch_id, patches.preview(patch_id).digest)
+        with self.reviews() as reviews:
+            reviews.approve(patch_id, reviews.patches.preview(patch_id).digest)
 
     def apply(self, patch_id: UUID) -> UUID:
         with self.patches() as patches:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
-
 from devstudio_server.execution.models import Run
 from devstudio_server.execution.schemas import RunStatus
 from devstudio_server.execution.service import RunEnd
@@ -27,6 +25,7 @@ from devstudio_server.patches.service import criterion_warnings
 from devstudio_server.projects.errors import ProjectArchived, ProjectNotFound
 from devstudio_server.projects.schemas import ProjectUpdate, SettableStatus
 from devstudio_server.specs.schemas import SpecSessionRead, TaskStatus
+from sqlalchemy import func, select
 from support.domain_world import ADDER, REQUIREMENTS, TASKS, DomainWorld
 
 
@@ -71,8 +70,8 @@ def test_the_only_user_approves_the_own_patch_and_the_record_says_so(
     domain: DomainWorld, session: SpecSessionRead, patch: UUID
 ) -> None:
     digest = read(domain, patch).digest
-    with domain.patches() as patches:
-        approved = patches.approve(patch, f"sha256:{digest.upper()}")
+    with domain.reviews() as reviews:
+        approved = reviews.approve(patch, f"sha256:{digest.upper()}")
     assert (approved.status, approved.approved_by, approved.version) == (
         PatchStatus.APPROVED,
         domain.actor.user_id,
@@ -85,8 +84,8 @@ def test_the_only_user_approves_the_own_patch_and_the_record_says_so(
 
 def test_another_person_approves_without_the_mark(domain: DomainWorld, patch: UUID) -> None:
     bob = domain.other_user()
-    with domain.patches(bob) as patches:
-        (approval,) = patches.approve(patch, patches.read(patch).digest).approvals
+    with domain.reviews(bob) as reviews:
+        (approval,) = reviews.approve(patch, reviews.patches.read(patch).digest).approvals
     assert (approval.self_reviewed, approval.user_id, approval.user_name) == (False, bob.user_id, "Bob")
 
 
@@ -96,16 +95,16 @@ def test_in_a_team_nobody_approves_the_own_patch(domain: DomainWorld, session: S
     ana, domain.actor = domain.actor, bob
     patch_id = domain.patch(task_id, dict(ADDER))
     domain.actor = ana
-    with pytest.raises(OwnPatch), domain.patches(bob) as patches:
-        patches.approve(patch_id, patches.read(patch_id).digest)
+    with pytest.raises(OwnPatch), domain.reviews(bob) as reviews:
+        reviews.approve(patch_id, reviews.patches.read(patch_id).digest)
     assert read(domain, patch_id).status is PatchStatus.PENDING
     assert count(domain, Approval) == 0
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "", "sha256:", "x" * 64])
 def test_another_digest_approves_nothing(domain: DomainWorld, patch: UUID, digest: str) -> None:
-    with pytest.raises(DigestMismatch), domain.patches() as patches:
-        patches.approve(patch, digest)
+    with pytest.raises(DigestMismatch), domain.reviews() as reviews:
+        reviews.approve(patch, digest)
     assert (read(domain, patch).status, count(domain, Approval)) == (PatchStatus.PENDING, 0)
 
 
@@ -113,8 +112,8 @@ def test_bytes_that_changed_under_the_digest_are_not_approved(domain: DomainWorl
     digest = read(domain, patch).digest
     with domain.unit() as unit:
         unit.scalars(select(Patch)).one().patch_content += " "
-    with pytest.raises(DigestMismatch), domain.patches() as patches:
-        patches.approve(patch, digest)
+    with pytest.raises(DigestMismatch), domain.reviews() as reviews:
+        reviews.approve(patch, digest)
     assert count(domain, Approval) == 0
 
 
@@ -122,15 +121,15 @@ def test_a_decided_patch_is_not_decided_again(domain: DomainWorld, session: Spec
     domain.approve(patch)
     with pytest.raises(PatchNotPending, match="approved"):
         domain.approve(patch)
-    with pytest.raises(PatchNotPending), domain.patches() as patches:
-        patches.reject(patch, "too late")
+    with pytest.raises(PatchNotPending), domain.reviews() as reviews:
+        reviews.reject(patch, "too late")
     other = domain.patch(domain.tasks(session.id)[0].id, {"x": "1"})
-    with domain.patches() as patches:
-        patches.reject(other, "no tests")
+    with domain.reviews() as reviews:
+        reviews.reject(other, "no tests")
     with pytest.raises(PatchNotPending, match="rejected"):
         domain.approve(other)
-    with pytest.raises(PatchNotPending, match="rejected"), domain.patches() as patches:
-        patches.reject(other, "again")
+    with pytest.raises(PatchNotPending, match="rejected"), domain.reviews() as reviews:
+        reviews.reject(other, "again")
     assert count(domain, Approval) == 1
     assert read(domain, other).rejected_reason == "no tests"
 
@@ -138,8 +137,8 @@ def test_a_decided_patch_is_not_decided_again(domain: DomainWorld, session: Spec
 def test_only_an_approved_patch_is_applied(domain: DomainWorld, session: SpecSessionRead, patch: UUID) -> None:
     with pytest.raises(PatchNotApproved, match="pending"):
         domain.apply(patch)
-    with domain.patches() as patches:
-        patches.reject(patch, "no")
+    with domain.reviews() as reviews:
+        reviews.reject(patch, "no")
     with pytest.raises(PatchNotApproved, match="rejected"):
         domain.apply(patch)
     assert (count(domain, Run), count(domain, Job), domain.wakes) == (0, 0, 0)
@@ -215,8 +214,8 @@ def test_reasons_of_rejections_newest_first_and_bounded(domain: DomainWorld, ses
     task_id = domain.tasks(session.id)[0].id
     for number in range(5):
         patch_id = domain.patch(task_id, {"x": str(number)})
-        with domain.patches() as patches:
-            patches.reject(patch_id, f"reason {number}")
+        with domain.reviews() as reviews:
+            reviews.reject(patch_id, f"reason {number}")
     with domain.patches() as patches:
         assert patches.rejection_reasons(task_id) == ["reason 4", "reason 3", "reason 2"]
         assert patches.rejection_reasons(new_id()) == []

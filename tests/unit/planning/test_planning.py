@@ -199,8 +199,8 @@ def test_reasons_of_rejections_reach_the_next_generation(
 ) -> None:
     brain.propose(dict(ADDER))
     first = generate(domain, session)
-    with domain.patches() as patches:
-        patches.reject(first.patch_id, "use Decimal, not float")
+    with domain.reviews() as reviews:
+        reviews.reject(first.patch_id, "use Decimal, not float")
     brain.propose(dict(ADDER))
     generate(domain, session)
     assert "use Decimal, not float" in brain.seen[-1].turns[0].text

@@ -7,6 +7,7 @@ import type { Widget } from '@lumino/widgets';
 
 import { CostsModel } from './model/costs';
 import { PatchModel } from './model/patch';
+import { ReviewMarks } from './model/review-marks';
 import { RunModel } from './model/run';
 import { RunsModel } from './model/runs';
 import { SessionModel } from './model/session';
@@ -69,8 +70,9 @@ export class Views {
   openPatch(id: string): PatchView {
     return this.open(this.patches, id, () => {
       const { studio, languages } = this.services;
-      const model = new PatchModel(id, studio.client, studio.changes, studio.access);
-      void model.refresh();
+      const marks = new ReviewMarks(id, window.localStorage, () => studio.access.owner);
+      const model = new PatchModel(id, studio.client, studio.changes, studio.access, marks);
+      void studio.access.ready.then(() => model.refresh()); // what a person left in the browser is their own
       return new PatchView(studio, model, languages);
     });
   }

@@ -4,7 +4,9 @@ import { expect, test } from 'vitest';
 import { Access } from '../src/model/access';
 import { Changes } from '../src/model/changes';
 import { PatchModel } from '../src/model/patch';
+import { ReviewMarks } from '../src/model/review-marks';
 import { json, MemoryServer, task, TASK_ID } from './support/server';
+import { MemoryStorage } from './support/storage';
 
 const APPROVE = 'POST code/patches/p/approve';
 
@@ -22,7 +24,7 @@ async function open(me: Partial<Me>): Promise<[PatchModel, MemoryServer, Changes
   const access = new Access(server.client);
   await access.ready;
   const changes = new Changes();
-  const model = new PatchModel('p', server.client, changes, access);
+  const model = new PatchModel('p', server.client, changes, access, new ReviewMarks('p', new MemoryStorage()));
   await model.refresh();
   expect(model.error).toBeNull();
   return [model, server, changes];

@@ -1,6 +1,7 @@
 import {
   asProblem,
   type DevStudioClient,
+  type FileComparison,
   type Patch,
   type PatchPreview,
   type ProblemError,
@@ -12,6 +13,7 @@ import type { Access } from './access';
 import { Model } from './base';
 import type { Change, Changes } from './changes';
 import { Latest } from './latest';
+import type { DiffLayout, ReviewMarks } from './review-marks';
 import { isFinal } from './steps';
 
 /** A patch under review: its bytes, where it stands, and what a person does about it. */
@@ -29,7 +31,8 @@ export class PatchModel extends Model {
     readonly id: string,
     private readonly client: DevStudioClient,
     private readonly changes: Changes,
-    private readonly access: Access
+    private readonly access: Access,
+    private readonly marks: ReviewMarks
   ) {
     super();
     changes.happened.connect((_, change) => {
@@ -98,6 +101,25 @@ export class PatchModel extends Model {
     }
     const result = await this.act(() => this.client.applyPatch(this.id));
     return result?.run_id ?? null;
+  }
+
+  /** How the person likes to read changes; the same for every patch. */
+  get layout(): DiffLayout {
+    return this.marks.layout;
+  }
+
+  setLayout(layout: DiffLayout): void {
+    this.marks.layout = layout;
+    this.emitChange();
+  }
+
+  isViewed(file: FileComparison): boolean {
+    return this.marks.isViewed(file);
+  }
+
+  setViewed(file: FileComparison, viewed: boolean): void {
+    this.marks.setViewed(file, viewed);
+    this.emitChange();
   }
 
   private concerns(change: Change): boolean {

@@ -1,10 +1,12 @@
-import { MergeView } from '@codemirror/merge';
+import { defaultKeymap, history, historyKeymap } from '@codemirror/commands';
+import { getChunks, MergeView, unifiedMergeView } from '@codemirror/merge';
 import { EditorState, type Extension } from '@codemirror/state';
-import { EditorView, lineNumbers } from '@codemirror/view';
+import { EditorView, keymap, lineNumbers } from '@codemirror/view';
 import { jupyterTheme, type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import type { FileComparison } from '@renum/devstudio-api-client';
 import * as React from 'react';
 
+import type { DiffLayout } from '../model/review-marks';
 import { useStudio } from './context';
 
 /** Lets the keyboard walk through the changes of the file that is shown. */
@@ -15,73 +17,124 @@ export interface IDiffHandle {
 
 interface IProps {
   file: FileComparison;
+  /** The new side as it is shown: the file's, or what the person typed. */
+  text: string;
+  layout: DiffLayout;
   languages: IEditorLanguageRegistry;
+  /** Hears what the person types into the new side; without it, nobody types. */
+  onEdit: ((text: string) => void) | null;
 }
 
-/** Both sides of a file: old on the left, new on the right, read-only. */
-export const FileDiff = React.forwardRef<IDiffHandle, IProps>(function FileDiff({ file, languages }, ref) {
+/** Both sides of a file, or the old lines above the new ones. */
+export const FileDiff = React.forwardRef<IDiffHandle, IProps>(function FileDiff(props, ref) {
   const { trans } = useStudio();
+  const { file, layout, languages, text } = props;
   const host = React.useRef<HTMLDivElement>(null);
-  const merge = React.useRef<MergeView | null>(null);
+  const view = React.useRef<EditorView | null>(null);
   const at = React.useRef(-1);
+  const [place, setPlace] = React.useState<[number, number] | null>(null);
+  const editing = props.onEdit !== null;
+  const latest = React.useRef(props);
+  React.useEffect(() => {
+    latest.current = props;
+  });
 
   React.useEffect(() => {
     let gone = false;
+    let close = (): void => undefined;
     const show = async (): Promise<void> => {
       const language = await languageOf(file.path, languages);
       if (gone || host.current === null) {
         return;
       }
       at.current = -1;
-      merge.current = new MergeView({
-        a: { doc: file.old ?? '', extensions: sideExtensions(trans.__('Before'), language) },
-        b: { doc: file.new ?? '', extensions: sideExtensions(trans.__('After'), language) },
-        parent: host.current,
+      setPlace(null);
+      const hear = EditorView.updateListener.of(update => {
+        if (update.docChanged) {
+          latest.current.onEdit?.(update.state.doc.toString());
+        }
+      });
+      const side = (label: string, mayType: boolean): Extension[] => [sideExtensions(label, language, mayType), hear];
+      const after = { doc: latest.current.text, extensions: side(trans.__('After'), editing) };
+      const shared = {
         gutter: true,
         highlightChanges: file.change === 'update', // within a line; a whole new file needs no marks in its lines
         collapseUnchanged: { margin: 3, minSize: 6 }
-      });
+      };
+      if (layout === 'unified') {
+        const unified = unifiedMergeView({ ...shared, original: file.old ?? '', mergeControls: false });
+        view.current = new EditorView({ ...after, extensions: [after.extensions, unified], parent: host.current });
+        close = () => view.current?.destroy();
+      } else {
+        const before = { doc: file.old ?? '', extensions: sideExtensions(trans.__('Before'), language, false) };
+        const merge = new MergeView({ ...shared, a: before, b: after, parent: host.current });
+        view.current = merge.b;
+        close = () => {
+          merge.destroy();
+        };
+      }
+      if (editing) {
+        view.current.focus();
+      }
     };
     void show();
     return () => {
       gone = true;
-      merge.current?.destroy();
-      merge.current = null;
+      close();
+      view.current = null;
     };
-  }, [file, languages, trans]);
+  }, [file, layout, editing, languages, trans]);
+
+  React.useEffect(() => {
+    const shown = view.current;
+    if (shown !== null && shown.state.doc.toString() !== text) {
+      shown.dispatch({ changes: { from: 0, to: shown.state.doc.length, insert: text } }); // discarded, or saved by somebody
+    }
+  }, [text]);
 
   React.useImperativeHandle(ref, () => ({
     move: by => {
-      const view = merge.current;
-      const chunk = view?.chunks[at.current + by];
-      if (view === null || chunk === undefined) {
+      const shown = view.current;
+      const chunks = shown === null ? [] : (getChunks(shown.state)?.chunks ?? []);
+      const next = Math.min(at.current, chunks.length) + by;
+      const chunk = chunks[next];
+      if (shown === null || chunk === undefined) {
         return false;
       }
-      at.current += by;
-      view.b.dispatch({ effects: EditorView.scrollIntoView(Math.min(chunk.fromB, view.b.state.doc.length), { y: 'center' }) });
+      at.current = next;
+      setPlace([next + 1, chunks.length]);
+      shown.dispatch({ effects: EditorView.scrollIntoView(Math.min(chunk.fromB, shown.state.doc.length), { y: 'center' }) });
       return true;
     }
   }));
 
-  if (file.binary === true) {
-    return <p className="devstudio-Empty">{trans.__('A binary file; its bytes are covered by the digest but not shown.')}</p>;
-  }
+  const split = layout === 'split';
   return (
-    <div className={`devstudio-DiffBody devstudio-mod-${file.change}`}>
-      {file.change === 'update' && (
+    <div className={`devstudio-DiffBody devstudio-mod-${file.change} devstudio-mod-${layout}`}>
+      {split && file.change === 'update' && (
         <div className="devstudio-DiffSides">
           <span>{trans.__('Before')}</span>
-          <span>{trans.__('After')}</span>
+          <span>{editing ? trans.__('After (you edit it)') : trans.__('After')}</span>
         </div>
       )}
+      <span role="status" className="devstudio-DiffPlace" data-testid="diff-place">
+        {place !== null && trans.__('Change %1 of %2', place[0], place[1])}
+      </span>
       <div className="devstudio-DiffEditors">
-        {file.change === 'create' && <NoSide title={trans.__('New file')} text={trans.__('There was nothing here before.')} />}
+        {split && file.change === 'create' && (
+          <NoSide title={trans.__('New file')} text={trans.__('There was nothing here before.')} />
+        )}
         <div ref={host} className="devstudio-Merge" />
-        {file.change === 'delete' && <NoSide title={trans.__('Deleted')} text={trans.__('This file will be gone.')} />}
+        {split && file.change === 'delete' && (
+          <NoSide title={trans.__('Deleted')} text={trans.__('This file will be gone.')} />
+        )}
       </div>
     </div>
   );
 });
+
+/** Ctrl+Enter belongs to the review. */
+const WITHOUT_MOD_ENTER = defaultKeymap.filter(({ key }) => key !== 'Mod-Enter');
 
 /** Stands where a side would be that does not exist. */
 function NoSide(props: { title: string; text: string }): React.JSX.Element {
@@ -93,11 +146,12 @@ function NoSide(props: { title: string; text: string }): React.JSX.Element {
   );
 }
 
-function sideExtensions(label: string, language: Extension): Extension[] {
+function sideExtensions(label: string, language: Extension, editable: boolean): Extension[] {
   return [
     lineNumbers(),
-    EditorState.readOnly.of(true),
-    EditorView.editable.of(false),
+    EditorState.readOnly.of(!editable),
+    EditorView.editable.of(editable),
+    editable ? [history(), keymap.of([...WITHOUT_MOD_ENTER, ...historyKeymap])] : [],
     EditorView.lineWrapping,
     EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
     jupyterTheme,

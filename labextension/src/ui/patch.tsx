@@ -8,6 +8,8 @@ import type { IDevStudio } from '../tokens';
 import { Empty, ErrorBox, Spinner } from './common';
 import { useStudio } from './context';
 import { FileDiff, type IDiffHandle } from './diff';
+import { PatchBar } from './patch-bar';
+import { BinaryNote, FileList } from './patch-files';
 import { PatchRail } from './patch-rail';
 import { StudioView } from './view';
 
@@ -44,7 +46,6 @@ export class PatchView extends StudioView<PatchModel> {
   }
 }
 
-
 function PatchBody({ model, languages }: { model: PatchModel; languages: IEditorLanguageRegistry }): React.JSX.Element {
   const { trans } = useStudio();
   const [index, setIndex] = React.useState(0);
@@ -62,10 +63,33 @@ function PatchBody({ model, languages }: { model: PatchModel; languages: IEditor
       </div>
     );
   }
-  const file = preview.files[Math.min(index, preview.files.length - 1)];
+  const { files } = preview;
+  const file = files[Math.min(index, files.length - 1)];
   const move = (by: 1 | -1): void => {
     if (diff.current?.move(by) !== true) {
-      setIndex(Math.min(Math.max(index + by, 0), preview.files.length - 1));
+      setIndex(Math.min(Math.max(index + by, 0), files.length - 1));
+    }
+  };
+  const keys: Partial<Record<string, () => void>> = {
+    ']': () => {
+      move(1);
+    },
+    '[': () => {
+      move(-1);
+    },
+    v: () => {
+      toggleViewed(true);
+    }
+  };
+  const toggleViewed = (goOn: boolean): void => {
+    if (file === undefined) {
+      return;
+    }
+    const viewed = !model.isViewed(file);
+    model.setViewed(file, viewed);
+    const next = [...files.keys()].map(step => (index + 1 + step) % files.length).find(at => isLeft(model, files[at]));
+    if (viewed && goOn && next !== undefined) {
+      setIndex(next);
     }
   };
   return (
@@ -79,18 +103,42 @@ function PatchBody({ model, languages }: { model: PatchModel; languages: IEditor
         if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
           event.preventDefault();
           void model.approve();
-        } else if ((event.key === ']' || event.key === '[') && !isTyping(event.target)) {
-          event.preventDefault();
-          move(event.key === ']' ? 1 : -1);
+        } else if (!isTyping(event.target) && !event.ctrlKey && !event.metaKey && !event.altKey) {
+          const deed = keys[event.key];
+          if (deed !== undefined) {
+            event.preventDefault();
+            deed();
+          }
         }
       }}
     >
-      <FileList files={preview.files} index={index} onSelect={setIndex} />
+      <FileList model={model} files={files} index={index} onSelect={setIndex} />
       <section className="devstudio-Diff" data-testid="patch-diff" aria-label={trans.__('Changes')}>
         {file === undefined ? (
           <Empty text={trans.__('This patch changes no file.')} />
         ) : (
-          <FileDiff key={file.path} ref={diff} file={file} languages={languages} />
+          <>
+            <PatchBar
+              model={model}
+              file={file}
+              onViewed={() => {
+                toggleViewed(false);
+              }}
+            />
+            {file.binary === true ? (
+              <BinaryNote file={file} />
+            ) : (
+              <FileDiff
+                key={file.path}
+                ref={diff}
+                file={file}
+                text={file.new ?? ''}
+                layout={model.layout}
+                languages={languages}
+                onEdit={null}
+              />
+            )}
+          </>
         )}
       </section>
       <PatchRail model={model} patch={patch} preview={preview} />
@@ -98,46 +146,16 @@ function PatchBody({ model, languages }: { model: PatchModel; languages: IEditor
   );
 }
 
-/** Keys of a form stay with the form. */
+function isLeft(model: PatchModel, file: FileComparison | undefined): boolean {
+  return file !== undefined && !model.isViewed(file);
+}
+
+/** Keys of a form, and of a text that is edited, stay there; a box to tick types nothing. */
 function isTyping(target: EventTarget): boolean {
-  return target instanceof HTMLTextAreaElement || target instanceof HTMLInputElement;
-}
-
-interface IFilesProps {
-  files: readonly FileComparison[];
-  index: number;
-  onSelect: (index: number) => void;
-}
-
-function FileList({ files, index, onSelect }: IFilesProps): React.JSX.Element {
-  const { trans } = useStudio();
-  const kinds = { create: trans.__('new'), update: trans.__('changed'), delete: trans.__('deleted') };
   return (
-    <nav className="devstudio-Files" aria-label={trans.__('Files')}>
-      <h3>{trans._n('%1 file', '%1 files', files.length)}</h3>
-      <ul>
-        {files.map((file, at) => (
-          <li key={file.path}>
-            <button
-              type="button"
-              data-testid="patch-file"
-              data-path={file.path}
-              aria-current={at === index}
-              title={file.path}
-              onClick={() => {
-                onSelect(at);
-              }}
-            >
-              <span className="devstudio-FilePath">{file.path}</span>
-              <span className="devstudio-Faint">
-                {kinds[file.change]} <span className="devstudio-Added">+{file.additions}</span>{' '}
-                <span className="devstudio-Removed">−{file.deletions}</span>
-              </span>
-            </button>
-          </li>
-        ))}
-      </ul>
-      <p className="devstudio-Faint">{trans.__('] and [ go to the next and previous change')}</p>
-    </nav>
+    target instanceof HTMLTextAreaElement ||
+    target instanceof HTMLSelectElement ||
+    (target instanceof HTMLInputElement && target.type !== 'checkbox') ||
+    (target instanceof HTMLElement && target.isContentEditable)
   );
 }

@@ -39,6 +39,29 @@ class OwnPatch(Conflict):
     title = "You made this patch"
 
 
+class ApprovalWouldNotCount(Conflict):
+    """The project's policy counts other people's approvals."""
+
+    title = "Your approval would not count"
+
+
+class NothingToWithdraw(Conflict):
+    """The actor has no approval of this patch that still stands."""
+
+    title = "You have not approved this patch"
+
+
+class PolicyTooWeak(Invalid):
+    """A team never does without a second person."""
+
+    title = "Too few approvals"
+
+    def __init__(self) -> None:
+        """Say what is the least."""
+        message = "In a team protected branches need at least 1 approval. Take a branch off the list to protect it no more."
+        super().__init__(message, errors=[{"loc": ["body", "required_approvals"], "msg": message}])
+
+
 class EmptyPatch(Invalid):
     """The change changes nothing."""
 
@@ -49,6 +72,12 @@ class BranchInvalid(Invalid):
     """Not the name of a branch that the project has."""
 
     title = "No such branch"
+
+
+class BranchMismatch(Conflict):
+    """The patch is made for another branch."""
+
+    title = "The patch is for another branch"
 
 
 class ApplyUnderWay(Conflict):

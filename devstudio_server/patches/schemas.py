@@ -26,6 +26,25 @@ class PatchStatus(StrEnum):
 Change = Literal["create", "update", "delete"]
 
 
+class PatchOrigin(StrEnum):
+    """How a patch came to be."""
+
+    GENERATED = "generated"
+    REFACTORED = "refactored"
+    TEMPLATE = "template"
+    UPLOADED = "uploaded"
+    REVERT = "revert"
+
+
+class RevisionReason(StrEnum):
+    """Why a patch has other bytes, another base or another branch than before."""
+
+    CREATED = "created"
+    EDITED = "edited"
+    REBASED = "rebased"
+    RETARGETED = "retargeted"
+
+
 class LoopEnd(StrEnum):
     """Why nothing more was done to make the tests of a proposal pass."""
 
@@ -85,6 +104,7 @@ class ApprovalRead(Shape):
     user_id: UUID
     user_name: str
     digest: str
+    revision: int = Field(description="The patch's `revision` that was approved. Only its newest counts.")
     self_reviewed: bool
     created_at: datetime
 
@@ -97,6 +117,10 @@ class PatchRead(Shape):
     project_id: UUID
     status: PatchStatus
     summary: str
+    branch: str = Field(description="The branch that the patch is made for. Only there it is applied.")
+    origin: PatchOrigin
+    revision: int = Field(description="Counts the bytes, bases and branches that the patch has had.")
+    reverts: UUID | None = Field(description="The applied patch that this one takes back.")
     base: str
     digest: str
     files: list[PatchedFile]
@@ -160,10 +184,10 @@ class RejectRequest(Payload):
 
 
 class ApplyRequest(Payload):
-    """Which approved patch to apply, and to which branch."""
+    """Which approved patch to apply; ``branch`` only confirms the branch that the patch is made for."""
 
     patch_id: UUID
-    branch: str | None = Field(None, max_length=100, description="Defaults to the project's default branch.")
+    branch: str | None = Field(None, max_length=100, description="When given, it has to be the patch's `branch`.")
 
 
 class ApplyResult(Shape):

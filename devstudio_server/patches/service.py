@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
 from devstudio_server.db import Actor
 from devstudio_server.execution.control import RunControl
 from devstudio_server.execution.logs import LogStorage
@@ -18,10 +20,12 @@ from devstudio_server.patches.content import PatchContent, compare
 from devstudio_server.patches.errors import (
     ApplyUnderWay,
     BranchInvalid,
+    BranchMismatch,
     PatchNotApproved,
     PatchNotFound,
+    PatchNotPending,
 )
-from devstudio_server.patches.models import Approval, Patch
+from devstudio_server.patches.models import Approval, Patch, PatchRevision
 from devstudio_server.patches.repository import PatchRepository
 from devstudio_server.patches.schemas import (
     ApplyResult,
@@ -29,10 +33,12 @@ from devstudio_server.patches.schemas import (
     FixRound,
     LoopEnd,
     PatchedFile,
+    PatchOrigin,
     PatchPreview,
     PatchQuery,
     PatchRead,
     PatchStatus,
+    RevisionReason,
 )
 from devstudio_server.projects.models import Project
 from devstudio_server.scm import GitRepository, GitStorage
@@ -41,7 +47,6 @@ from devstudio_server.specs.models import Task
 from devstudio_server.specs.schemas import TaskStatus
 from devstudio_server.specs.service import SpecService
 from devstudio_server.web import ListPage, Ports
-from sqlalchemy.orm import Session
 
 APPLY_JOB = "patches.apply"
 """The job that looks whether a patch can be applied now, and makes the tree that is tested."""
@@ -51,13 +56,16 @@ COMMIT_JOB = "patches.commit"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a patch comes from."""
+    """Where a patch comes from, and which branch it is for: the project's default branch when none is named."""
 
     base: str
     summary: str
     warnings: list[str]
-    model: str
-    provider: str
+    model: str = ""
+    provider: str = ""
+    kind: PatchOrigin = PatchOrigin.GENERATED
+    branch: str | None = None
+    reverts: UUID | None = None
     rounds: Sequence[FixRound] = ()
     tested: bool = False
     stopped: LoopEnd | None = None
@@ -75,12 +83,15 @@ class PatchService:
         self.runs = RunService(session, actor, ports.get(JobQueue), ports.get(LogStorage), ports.get(RunControl))
 
     def create(self, task: Task, project: Project, content: PatchContent, origin: Origin) -> Patch:
-        """Store a pending patch for a task; its bytes never change."""
+        """Store a pending patch for a task. Only `revise` changes its bytes, base or branch."""
         patch = Patch(
             task_id=task.id,
             project_id=project.id,
             patch_content=content.diff,
             summary=origin.summary,
+            branch=origin.branch or project.default_branch,
+            origin=origin.kind,
+            reverts=origin.reverts,
             base=origin.base,
             result_tree=content.result_tree,
             digest=content.digest,
@@ -94,9 +105,44 @@ class PatchService:
             created_by=self._actor.user_id,
         )
         self._patches.add(patch)
-        self.repository(patch).keep(f"patches/{patch.id}", content.result_tree)
+        self._note_revision(patch, RevisionReason.CREATED)
         self.specs.record_progress(task.id, TaskStatus.REVIEW, "A patch waits for review.")
         return patch
+
+    def revise(
+        self,
+        patch: Patch,
+        content: PatchContent,
+        reason: RevisionReason,
+        *,
+        base: str | None = None,
+        branch: str | None = None,
+    ) -> Patch:
+        """Give a patch other bytes, another base or another branch, which takes every approval away.
+
+        Nothing else changes them. Raises `PatchNotPending` when it is decided, `ApplyUnderWay` while it is applied.
+        """
+        if patch.status not in (PatchStatus.PENDING, PatchStatus.APPROVED):
+            raise PatchNotPending(f"The patch is {patch.status} already. Make a new one to change it.")
+        self._refuse_second_run(patch)
+        patch.patch_content, patch.digest, patch.result_tree = content.diff, content.digest, content.result_tree
+        patch.files = [file.model_dump() for file in content.files]
+        patch.base, patch.branch = base or patch.base, branch or patch.branch
+        patch.tested, patch.approved_by = False, None
+        patch.revision += 1
+        self._note_revision(patch, reason)
+        self.set_status(patch, PatchStatus.PENDING)
+        self.specs.record_progress(patch.task_id, TaskStatus.REVIEW, "The patch was changed and waits for review.")
+        return patch
+
+    def _note_revision(self, patch: Patch, reason: RevisionReason) -> None:
+        """Write down what the patch is now. HOOK: `Contributors.note` and `seal` belong here, at the end."""
+        revision = PatchRevision(patch_id=patch.id, number=patch.revision, reason=reason)
+        for name in ("patch_content", "digest", "branch", "base", "result_tree", "files"):
+            setattr(revision, name, getattr(patch, name))
+        revision.author_id, revision.author_name = self._actor.user_id, self._actor.name
+        self._patches.add(revision)
+        self.repository(patch).keep(f"revisions/{patch.id}/{patch.revision}", patch.result_tree)
 
     def get(self, patch_id: UUID) -> Patch:
         """Return a patch of a project that is still there; raises `PatchNotFound`."""
@@ -167,11 +213,14 @@ class PatchService:
             raise ApplyUnderWay(f"The run {patch.run_id} is applying this patch now. Wait for it, or cancel it.")
 
     def _branch(self, patch: Patch, project: Project, branch: str | None) -> str:
-        target = branch or project.default_branch
-        repository = self.repository(patch)
-        if not repository.is_branch_name(target) or repository.head(target) is None:
-            message = f"The project has no branch {target!r}. Leave `branch` out to use {project.default_branch}."
-            raise BranchInvalid(message, errors=[{"loc": ["body", "branch"], "msg": message}])
+        target = branch or patch.branch
+        check_branch(self.repository(patch), target, project)
+        if target != patch.branch:
+            raise BranchMismatch(
+                f"The patch was made and approved for the branch {patch.branch}, not for {target}. To bring it there, "
+                f'change it with `PUT /api/v1/code/patches/{patch.id}` and `{{"branch": "{target}"}}`, and have it '
+                "approved again."
+            )
         return target
 
     def mark_applied(self, patch: Patch, commit: str, run_id: UUID) -> None:
@@ -183,6 +232,15 @@ class PatchService:
     def rejection_reasons(self, task_id: UUID, limit: int = 3) -> Sequence[str]:
         """Return why the newest rejected patches of a task were rejected."""
         return [str(patch.rejected_reason) for patch in self._patches.rejections(task_id, limit)]
+
+
+def check_branch(repository: GitRepository, branch: str, project: Project) -> str:
+    """Return the commit that ``branch`` is at; raises `BranchInvalid`."""
+    head = repository.head(branch) if repository.is_branch_name(branch) else None
+    if head is None:
+        message = f"The project has no branch {branch!r}. Leave `branch` out to use {project.default_branch}."
+        raise BranchInvalid(message, errors=[{"loc": ["body", "branch"], "msg": message}])
+    return head
 
 
 def criterion_warnings(criteria: Sequence[str], contents: Sequence[str]) -> list[str]:

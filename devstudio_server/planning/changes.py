@@ -26,7 +26,7 @@ from devstudio_server.execution.trials import Trial, TrialResult, Trials
 from devstudio_server.kit.errors import Invalid
 from devstudio_server.patches.content import build_content, check_files
 from devstudio_server.patches.models import Patch
-from devstudio_server.patches.schemas import PatchedFile, PatchStatus
+from devstudio_server.patches.schemas import PatchedFile, PatchOrigin, PatchStatus
 from devstudio_server.patches.service import Origin
 from devstudio_server.planning.fix_loop import FixLoop, Mended, Work, files_of
 from devstudio_server.planning.schemas import DEFAULT_FIX_ROUNDS, MAX_FIX_ROUNDS, GenerateResult
@@ -208,7 +208,9 @@ def check_answer(answer: ProposeChanges, existing: Iterable[str]) -> None:
         raise ContractViolation(error.detail) from error
 
 
-def origin_of(basis: Basis, mended: Mended, warnings: Sequence[str]) -> Origin:
+def origin_of(
+    basis: Basis, mended: Mended, warnings: Sequence[str], kind: PatchOrigin = PatchOrigin.GENERATED
+) -> Origin:
     """Return where the patch of a change comes from."""
     outcome = mended.proposal.outcome
     return Origin(
@@ -217,6 +219,8 @@ def origin_of(basis: Basis, mended: Mended, warnings: Sequence[str]) -> Origin:
         warnings=[*warnings],
         model=outcome.model.id,
         provider=outcome.model.provider,
+        kind=kind,
+        branch=basis.branch,
         rounds=mended.rounds,
         tested=mended.tested,
         stopped=mended.stopped,

@@ -14,7 +14,7 @@ from devstudio_server.ai.restricted import is_outside
 from devstudio_server.ai.subjects import CriterionText, GenerationSubject
 from devstudio_server.db import Actor, Units
 from devstudio_server.patches.content import build_content
-from devstudio_server.patches.schemas import LoopEnd
+from devstudio_server.patches.schemas import LoopEnd, PatchOrigin
 from devstudio_server.patches.service import PatchService, criterion_warnings
 from devstudio_server.planning.changes import (
     Basis,
@@ -139,5 +139,7 @@ class GenerationService:
             patches = PatchService(session, self._actor, self._ports)
             task = patches.specs.get_task(request.task_id)
             project = patches.specs.projects.get_writable(patches.specs.get(task.session_id).project_id)
-            patch = patches.create(task, project, mended.proposal.content, origin_of(snapshot.basis, mended, warnings))
+            kind = PatchOrigin.TEMPLATE if request.template else PatchOrigin.GENERATED
+            origin = origin_of(snapshot.basis, mended, warnings, kind)
+            patch = patches.create(task, project, mended.proposal.content, origin)
         return result_of(patch, mended, warnings)

@@ -19,6 +19,7 @@ from devstudio_server.execution.results import MAX_TESTS
 from devstudio_server.execution.schemas import Failure
 from devstudio_server.execution.trials import TrialResult
 from devstudio_server.kit.errors import AppError, Invalid
+from devstudio_server.patches.schemas import PatchOrigin
 from devstudio_server.patches.service import PatchService
 from devstudio_server.planning.changes import (
     Basis,
@@ -189,7 +190,8 @@ class RefactoringService:
             patches = PatchService(session, self._actor, self._ports)
             project = patches.specs.projects.get_writable(request.project_id)
             task = _task(patches, request)
-            patch = patches.create(task, project, mended.proposal.content, origin_of(snapshot.basis, mended, warnings))
+            origin = origin_of(snapshot.basis, mended, warnings, PatchOrigin.REFACTORED)
+            patch = patches.create(task, project, mended.proposal.content, origin)
         return RefactorResult(
             **result_of(patch, mended, warnings).model_dump(),
             base_run_id=before.result.run_id if before.result else None,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
+from sqlalchemy import func, select
+
 from devstudio_server.execution.models import Run
 from devstudio_server.execution.schemas import RunStatus
 from devstudio_server.execution.service import RunEnd
@@ -13,6 +15,7 @@ from devstudio_server.kit.ids import new_id
 from devstudio_server.patches.errors import (
     ApplyUnderWay,
     BranchInvalid,
+    BranchMismatch,
     DigestMismatch,
     OwnPatch,
     PatchNotApproved,
@@ -25,7 +28,6 @@ from devstudio_server.patches.service import criterion_warnings
 from devstudio_server.projects.errors import ProjectArchived, ProjectNotFound
 from devstudio_server.projects.schemas import ProjectUpdate, SettableStatus
 from devstudio_server.specs.schemas import SpecSessionRead, TaskStatus
-from sqlalchemy import func, select
 from support.domain_world import ADDER, REQUIREMENTS, TASKS, DomainWorld
 
 
@@ -182,15 +184,18 @@ def test_an_unknown_branch_is_refused_and_nothing_queued(domain: DomainWorld, pa
     assert count(domain, Run) == 0
 
 
-def test_another_branch_that_is_there_is_taken(domain: DomainWorld, session: SpecSessionRead, patch: UUID) -> None:
+def test_a_patch_goes_to_its_own_branch_only(domain: DomainWorld, session: SpecSessionRead, patch: UUID) -> None:
     repository = domain.repository(session.project_id)
     head = repository.head("main")
     assert head is not None
     repository.move_branch("feature/x", head, None)
     domain.approve(patch)
+    with pytest.raises(BranchMismatch, match=r"not for feature/x.*PUT"), domain.patches() as patches:
+        patches.apply(patch, "feature/x")
+    assert count(domain, Run) == 0
     with domain.patches() as patches:
-        run = patches.runs.get(patches.apply(patch, "feature/x").run_id)
-    assert run.branch == "feature/x"
+        run = patches.runs.get(patches.apply(patch, "main").run_id)
+    assert run.branch == "main"
 
 
 def test_an_archived_project_takes_no_patch(domain: DomainWorld, session: SpecSessionRead, patch: UUID) -> None:

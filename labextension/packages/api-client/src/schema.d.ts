@@ -1423,7 +1423,7 @@ export interface components {
         };
         /**
          * ApplyRequest
-         * @description Which approved patch to apply, and to which branch.
+         * @description Which approved patch to apply; ``branch`` only confirms the branch that the patch is made for.
          */
         ApplyRequest: {
             /**
@@ -1433,7 +1433,7 @@ export interface components {
             patch_id: string;
             /**
              * Branch
-             * @description Defaults to the project's default branch.
+             * @description When given, it has to be the patch's `branch`.
              * @default null
              */
             branch?: string | null;
@@ -1473,6 +1473,11 @@ export interface components {
             user_name: string;
             /** Digest */
             digest: string;
+            /**
+             * Revision
+             * @description The patch's `revision` that was approved. Only its newest counts.
+             */
+            revision: number;
             /** Self Reviewed */
             self_reviewed: boolean;
             /**
@@ -2862,6 +2867,12 @@ export interface components {
          */
         Optimized: "generation" | "plan";
         /**
+         * PatchOrigin
+         * @description How a patch came to be.
+         * @enum {string}
+         */
+        PatchOrigin: "generated" | "refactored" | "template" | "uploaded" | "revert";
+        /**
          * PatchPreview
          * @description A patch in full: the unified diff, and both sides of every file.
          */
@@ -2911,6 +2922,22 @@ export interface components {
             status: components["schemas"]["PatchStatus"];
             /** Summary */
             summary: string;
+            /**
+             * Branch
+             * @description The branch that the patch is made for. Only there it is applied.
+             */
+            branch: string;
+            origin: components["schemas"]["PatchOrigin"];
+            /**
+             * Revision
+             * @description Counts the bytes, bases and branches that the patch has had.
+             */
+            revision: number;
+            /**
+             * Reverts
+             * @description The applied patch that this one takes back.
+             */
+            reverts: string | null;
             /** Base */
             base: string;
             /** Digest */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +13,7 @@ from sqlalchemy import Engine
 
 from devstudio_sandbox import Backend, Limits, PoolPolicy, Preference, Runtime, SandboxError, choose_backend, pooled
 from devstudio_server.audit.recorder import record_audit
+from devstudio_server.auth.errors import SettingsError
 from devstudio_server.auth.identity import LOCAL_TENANT_ID, local_actor
 from devstudio_server.db import Actor, Units
 from devstudio_server.db.opening import open_database
@@ -42,10 +44,14 @@ from devstudio_server.jobs.notices import Notices
 from devstudio_server.jobs.reconciler import Reconciler
 from devstudio_server.jobs.service import installation_of
 from devstudio_server.jobs.worker import EVERYWHERE
+from devstudio_server.kit.masking import keep_secret
 from devstudio_server.patches.jobs import JOBS as PATCH_JOBS
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.settings import DataFolder
+from devstudio_server.signing.folder import KeyFolder
+from devstudio_server.signing.keyring import KEY, GivenKeys, Keyring
+from devstudio_server.signing.signer import Signer
 from devstudio_server.web import Ports
 
 KINDS = (*RUN_JOBS, *PATCH_JOBS)
@@ -99,6 +105,7 @@ class Assembly:
         self.backend = self._backend_choice(installation_of(self.units))
         self.ports = Ports()
         self._provide_storages()
+        self._provide_signer()
         self._provide_egress()
         self._provide_runs()
         self._provide_queue()
@@ -164,6 +171,15 @@ class Assembly:
         files = FileRows(self.units) if shared else FilesOnDisk(self.folder.run_files)
         self.ports.provide(LogStorage, LogStorage(logs, self.settings.run_log_bytes))
         self.ports.provide(RunFiles, RunFiles(files))
+
+    def _provide_signer(self) -> None:
+        """Put the keys behind the port that signs. Raises `SettingsError` for a key that cannot be read."""
+        keep_secret(*(line for line in os.environ.get(KEY, "").splitlines() if not line.startswith("-----")))
+        try:
+            given = GivenKeys.from_environment(os.environ)
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
+        self.ports.provide(Signer, Signer(Keyring(KeyFolder(self.folder.signing), given)))
 
     def _provide_egress(self) -> None:
         """Put the proxy behind the port of what runs may reach. Raises ValueError for settings that cannot be read."""

@@ -47,6 +47,11 @@ class DataFolder:
         return self.root / "workspaces"
 
     @property
+    def signing(self) -> Path:
+        """The keys that sign patches, approvals and evidence; made when the first of these is signed."""
+        return self.root / "signing"
+
+    @property
     def logs(self) -> Path:
         """Logs of runs."""
         return self.root / "logs"

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +43,7 @@ _ENVIRONMENT = {
 _OPTIONS = (
     "-c", "core.fsync=committed", "-c", "core.quotePath=false", "-c", "core.autocrlf=false",
     "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never", "-c", "gc.auto=0",
+    "-c", "core.protectHFS=true", "-c", "core.protectNTFS=true", "-c", "core.symlinks=false",
 )  # fmt: skip
 
 
@@ -66,6 +67,19 @@ class NumStat:
     binary: bool
 
 
+class TreeChange(NamedTuple):
+    """One path that differs between two trees. A side that is not there has the mode 000000 and an id of zeros."""
+
+    path: str
+    old_mode: str
+    new_mode: str
+    old_blob: str
+    new_blob: str
+    additions: int
+    deletions: int
+    binary: bool
+
+
 class TreeEntry(NamedTuple):
     """A file, link or submodule of a tree, without its content. ``size`` is in bytes, 0 for a submodule."""
 
@@ -73,6 +87,16 @@ class TreeEntry(NamedTuple):
     mode: str
     blob: str
     size: int
+
+
+class TreeChange(NamedTuple):
+    """What differs at a path between two trees; mode and blob are None on the side that has nothing there."""
+
+    path: str
+    old_mode: str | None
+    new_mode: str | None
+    old_blob: str | None
+    new_blob: str | None
 
 
 @dataclass(frozen=True)
@@ -86,6 +110,9 @@ class TreeFile:
 
 class GitRepository:
     """A bare repository at ``path``. Methods raise `GitFailed` or `StorageFull`; objects are ids in hexadecimal."""
+
+    options: tuple[str, ...] = ()
+    """Further options of every command."""
 
     def __init__(self, path: Path) -> None:
         """Work on the repository at ``path``, which need not exist yet."""
@@ -213,6 +240,12 @@ class GitRepository:
         options = ("--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv")
         return self._run("diff-tree", "-p", "-r", *options, old, new).stdout  # fmt: skip
 
+    def changes(self, old: str, new: str) -> list[TreeChange]:
+        """Return what differs between two trees, by mode and blob; no content is read."""
+        out = self._run("diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", old, new).stdout
+        fields = out.decode("utf-8", "surrogateescape").split("\0")
+        return [_tree_change(*pair) for pair in zip(fields[::2], fields[1::2], strict=False)]
+
     def numstat(self, old: str, new: str) -> list[NumStat]:
         """Return the size of each file's change between two trees."""
         out = self._run(
@@ -220,14 +253,26 @@ class GitRepository:
         ).stdout
         return [_numstat(row.decode("utf-8", "surrogateescape")) for row in out.split(b"\0") if row]
 
+    def changes(self, old: str, new: str) -> list[TreeChange]:
+        """Return what differs between two trees, by path; one process, however many files there are."""
+        options = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-abbrev")
+        out = self._run("diff-tree", "-r", "-z", "--raw", "--numstat", *options, old, new).stdout
+        return _tree_changes(out.decode("utf-8", "surrogateescape").split("\0"))
+
+    def sizes(self, blobs: Sequence[str]) -> list[int | None]:
+        """Return the size of each blob in bytes, and None for what is not there."""
+        asked = "".join(f"{blob}\n" for blob in blobs).encode()
+        rows = self._run("cat-file", "--batch-check", stdin=asked).stdout.decode().splitlines()
+        return [int(row.split()[2]) if " blob " in row else None for row in rows]
+
     def apply(self, tree: str, diff: bytes) -> str:
         """Return the tree that ``diff`` makes of ``tree``; raises `PatchDoesNotApply`. No work tree is touched."""
         with self._index(tree) as index:
             result = self._run("apply", "--cached", "--whitespace=nowarn", "-", stdin=diff, index=index, check=False)
             if result.returncode != 0:
-                first = (result.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"])[0]
                 raise PatchDoesNotApply(
-                    f"{first.removeprefix('error: ')}. The branch changed since the patch was made; generate it again."
+                    f"{_first_error(result.stderr)}. The branch changed since the patch was made; rebase the patch, or "
+                    "generate it again."
                 )
             return self._text("write-tree", index=index)
 
@@ -278,6 +323,7 @@ class GitRepository:
         author: Author | None = None,
         check: bool = True,
         bare: bool = True,
+        work_tree: Path | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
         environment = _environment()
         if index is not None:
@@ -288,9 +334,17 @@ class GitRepository:
                 if author.at is not None:
                     environment[f"GIT_{role}_DATE"] = f"{int(author.at.timestamp())} +0000"
         where = (f"--git-dir={self.path}",) if bare else ()
-        command = ["git", *where, *_OPTIONS, *arguments]
+        if work_tree is not None:
+            where += (f"--work-tree={work_tree}",)
+        command = ["git", *where, *_OPTIONS, *self.options, *arguments]
         result = subprocess.run(
-            command, input=stdin, capture_output=True, env=environment, timeout=TIMEOUT_S, check=False, cwd="/"
+            command,
+            input=stdin,
+            capture_output=True,
+            env=environment,
+            timeout=TIMEOUT_S,
+            check=False,
+            cwd=work_tree or "/",
         )
         if check and result.returncode != 0:
             raise self._failure(arguments[0], result.stderr.decode("utf-8", "replace"))
@@ -306,6 +360,12 @@ class GitRepository:
 
 def _environment() -> dict[str, str]:
     return {**_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)}
+
+
+def _tree_change(entry: str, path: str) -> TreeChange:
+    old_mode, new_mode, old_blob, new_blob, _status = entry.removeprefix(":").split()
+    sides = (None if set(side) == {"0"} else side for side in (old_mode, new_mode, old_blob, new_blob))
+    return TreeChange(path, *sides)
 
 
 def _listed(row: str) -> TreeEntry:
@@ -326,6 +386,27 @@ def _batch(stream: BinaryIO, count: int) -> Iterator[bytes | None]:
         if len(content) != size + 1:
             raise GitFailed("git cat-file ended before it had told every file.")
         yield content[:-1] if header[1] == b"blob" else None
+
+
+def _first_error(stderr: bytes) -> str:
+    lines = stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+    return next((line for line in lines if line.startswith("error: ")), lines[0]).removeprefix("error: ")
+
+
+def _tree_changes(rows: Sequence[str]) -> list[TreeChange]:
+    """Read what `diff-tree --raw --numstat -z` writes: pairs of what and where, and then the counts of each path."""
+    raw: dict[str, list[str]] = {}
+    found = []
+    fields = iter(rows)
+    for row in fields:
+        if row.startswith(":"):
+            raw[next(fields)] = row[1:].split()
+        elif row:
+            stat = _numstat(row)
+            old_mode, new_mode, old_blob, new_blob, _status = raw[stat.path]
+            counts = (stat.additions, stat.deletions, stat.binary)
+            found.append(TreeChange(stat.path, old_mode, new_mode, old_blob, new_blob, *counts))
+    return found
 
 
 def _numstat(row: str) -> NumStat:

@@ -35,6 +35,9 @@ from devstudio_server.projects.schemas import ProjectCreate
 from devstudio_server.projects.service import ProjectService
 from devstudio_server.scm import GitRepository, GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage, WorkspaceTree
+from devstudio_server.signing.folder import KeyFolder
+from devstudio_server.signing.keyring import Keyring
+from devstudio_server.signing.signer import Signer
 from devstudio_server.specs.notebook_sync import NotebookSync
 from devstudio_server.specs.schemas import (
     DocumentsUpdate,
@@ -93,6 +96,7 @@ class DomainWorld:
         self.ports.provide(WorkspaceStorage, self.workspaces)
         self.ports.provide(LogStorage, self.logs)
         self.ports.provide(RunFiles, self.files)
+        self.ports.provide(Signer, Signer(Keyring(KeyFolder(root / "signing"))))
         self.ports.provide(RunControl, self.control)
         self.ports.provide(RunPolicy, RunPolicy())
         self.ports.provide(RunInputs, RunInputs(self.git, self.files, shipped=False))

@@ -89,16 +89,6 @@ class TreeEntry(NamedTuple):
     size: int
 
 
-class TreeChange(NamedTuple):
-    """What differs at a path between two trees; mode and blob are None on the side that has nothing there."""
-
-    path: str
-    old_mode: str | None
-    new_mode: str | None
-    old_blob: str | None
-    new_blob: str | None
-
-
 @dataclass(frozen=True)
 class TreeFile:
     """A regular file of a tree."""
@@ -240,12 +230,6 @@ class GitRepository:
         options = ("--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv")
         return self._run("diff-tree", "-p", "-r", *options, old, new).stdout  # fmt: skip
 
-    def changes(self, old: str, new: str) -> list[TreeChange]:
-        """Return what differs between two trees, by mode and blob; no content is read."""
-        out = self._run("diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", old, new).stdout
-        fields = out.decode("utf-8", "surrogateescape").split("\0")
-        return [_tree_change(*pair) for pair in zip(fields[::2], fields[1::2], strict=False)]
-
     def numstat(self, old: str, new: str) -> list[NumStat]:
         """Return the size of each file's change between two trees."""
         out = self._run(
@@ -360,12 +344,6 @@ class GitRepository:
 
 def _environment() -> dict[str, str]:
     return {**_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)}
-
-
-def _tree_change(entry: str, path: str) -> TreeChange:
-    old_mode, new_mode, old_blob, new_blob, _status = entry.removeprefix(":").split()
-    sides = (None if set(side) == {"0"} else side for side in (old_mode, new_mode, old_blob, new_blob))
-    return TreeChange(path, *sides)
 
 
 def _listed(row: str) -> TreeEntry:

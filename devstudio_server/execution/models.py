@@ -21,6 +21,7 @@ class Run(VersionedRow):
 
     ``plan`` is what was settled when it was enqueued, all that a worker needs beside the input; ``result`` is what the
     sandbox found, for the job that follows. ``stage`` goes forward in the transaction that enqueues the next job.
+    ``base_run_id`` is the run that a strict proof waits for, and ``statement`` the signed envelope of what it proved.
     """
 
     __tablename__ = "ds_runs"
@@ -56,6 +57,8 @@ class Run(VersionedRow):
     stage: Mapped[str] = mapped_column(String(20), default=RunStage.QUEUED, server_default="queued")
     plan: Mapped[dict[str, Any] | None]
     result: Mapped[dict[str, Any] | None]
+    base_run_id: Mapped[UUID | None] = mapped_column(index=True)
+    statement: Mapped[str | None] = mapped_column(Text)
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
     created_by: Mapped[UUID]
 

@@ -35,6 +35,7 @@ from devstudio_server.scm.errors import BranchMoved
 from devstudio_server.scm.git import Author
 from devstudio_server.specs.models import Task
 from devstudio_server.specs.schemas import TaskStatus
+from devstudio_server.specs.tested import Proof, ProvingRun
 
 T = TypeVar("T")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -202,7 +203,8 @@ def _record(patches: PatchService, patch: Patch, run: Run, proven: set[str], dig
     shown = {key: digests[key] for key in proven if key in digests}
     missing = [key for key in task.criteria if key not in shown]
     reason = f"Applied, but no passing test names {', '.join(missing)}." if missing else "Applied."
-    patches.specs.record_evidence(task.session_id, run.id, commit, shown)
+    proving = ProvingRun(run.id, commit, run.tree, run.branch, patch.id)
+    patches.specs.evidence.record(task.session_id, proving, {key: Proof() for key in shown}, digests)
     patches.specs.record_progress(patch.task_id, TaskStatus.IN_PROGRESS, reason)
     patches.specs.link_commit(task.id, commit, run.id)
 

@@ -19,6 +19,7 @@ from devstudio_server.specs.schemas import (
     SpecSessionRead,
     SpecSessionSummary,
     SpecSessionUpdate,
+    TaskEvidence,
     TaskList,
     TaskRead,
     TaskUpdate,
@@ -104,6 +105,14 @@ def lint_spec_session(call: Call, session_id: UUID) -> LintRead:
 def get_task(call: Call, task_id: UUID) -> TaskRead:
     """Return one task with its derived status and evidence."""
     return _service(call).task(task_id)
+
+
+@operations.operation(
+    "GET", "tasks/{task_id}/evidence", permission=Permission.SPEC_READ, summary="Get the evidence of a task"
+)
+def get_task_evidence(call: Call, task_id: UUID) -> TaskEvidence:
+    """Return for each criterion of a task whether it is proven, lost or missing, why, and all that runs said about it."""
+    return _service(call).task_evidence(task_id)
 
 
 @operations.operation(

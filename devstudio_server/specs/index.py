@@ -7,7 +7,7 @@ from devstudio_server.specs.markdown import Finding, Parsed, TaskBlock, expand_r
 from devstudio_server.specs.models import Criterion, SpecSession, Task
 from devstudio_server.specs.repository import SpecRepository
 from devstudio_server.specs.schemas import DocumentType, TaskStatus
-from devstudio_server.specs.status import DerivedStatus, derive_status, proofs_of
+from devstudio_server.specs.status import DerivedStatus, derive_status, standings
 
 MAX_TITLE = 200
 
@@ -72,13 +72,10 @@ class SpecIndex:
 
     def refresh_statuses(self) -> dict[str, DerivedStatus]:
         """Derive the status of every task; return them by the task's block id."""
-        criteria = {row.key: row for row in self._specs.criteria(self._session.id)}
-        evidence = self._specs.evidence(self._session.id)
-        proofs = proofs_of(criteria.values(), evidence)
-        suspects = {row.block_id for row in evidence}
+        known = standings(self._specs.criteria(self._session.id), self._specs.evidence(self._session.id))
         found: dict[str, DerivedStatus] = {}
         for task in self._specs.all_tasks(self._session.id):
-            derived = derive_status(task, criteria, proofs, suspects)
+            derived = derive_status(task, known)
             found[task.block_id] = derived
             if (task.status, task.status_reason) != (derived.status, derived.reason):
                 done = derived.status is TaskStatus.DONE

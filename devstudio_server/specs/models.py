@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devstudio_server.db import TenantRow, VersionedRow
 from devstudio_server.kit.clock import now
-from devstudio_server.specs.schemas import DocumentStatus, Priority, SessionStatus, TaskStatus
+from devstudio_server.specs.schemas import DocumentStatus, EvidenceOutcome, Priority, SessionStatus, TaskStatus
 
 FOLDER = ".devstudio/specs"
 _SESSION = "ds_spec_sessions.id"
@@ -131,7 +131,11 @@ class Task(VersionedRow):
 
 
 class EvidenceRow(TenantRow):
-    """A passing run on the applied tree proved a criterion with the text that ``sha256`` names."""
+    """What a run on a committed tree said about a criterion with the text that ``sha256`` names; never changed.
+
+    The newest row of a text counts. ``tests`` are those that proved it, also where it is ``failed``: then ``lost_by``
+    names the run or the patch that took the proof away. ``strict``: without the patch, ``base_run_id`` saw them fail.
+    """
 
     __tablename__ = "ds_evidence"
     __subject__ = "evidence"
@@ -143,6 +147,17 @@ class EvidenceRow(TenantRow):
     sha256: Mapped[str] = mapped_column(String(64))
     run_id: Mapped[UUID] = mapped_column(ForeignKey("ds_runs.id"))
     commit: Mapped[str] = mapped_column(String(64))
+    tree: Mapped[str | None] = mapped_column(String(64))
+    branch: Mapped[str | None] = mapped_column(String(200))
+    tests: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    strict: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    base_run_id: Mapped[UUID | None]
+    patch_id: Mapped[UUID | None]
+    log_sha256: Mapped[str | None] = mapped_column(String(64))
+    outcome: Mapped[str] = mapped_column(String(10), default=EvidenceOutcome.PROVEN, server_default="proven")
+    lost_at: Mapped[datetime | None]
+    lost_reason: Mapped[str | None] = mapped_column(Text)
+    lost_by: Mapped[UUID | None]
 
 
 class Projection(TenantRow):

@@ -116,7 +116,7 @@ class SpecRepository:
         self._session.delete(row)
 
     def evidence(self, session_id: UUID) -> Sequence[EvidenceRow]:
-        """Return everything that was ever proven in a session."""
+        """Return everything that runs ever said about a session's criteria."""
         return self._session.scalars(select(EvidenceRow).where(EvidenceRow.session_id == session_id)).all()
 
     def projections(self, session_id: UUID, target: str) -> dict[DocumentType, Projection]:
@@ -127,3 +127,8 @@ class SpecRepository:
     def add_projection(self, row: Projection) -> None:
         """Store what was written to a file."""
         self._session.add(row)
+    def project_evidence(self, project_id: UUID) -> Sequence[EvidenceRow]:
+        """Return everything that runs ever said about the criteria of a project's sessions."""
+        query = select(EvidenceRow).join(SpecSession, SpecSession.id == EvidenceRow.session_id)
+        return self._session.scalars(query.where(SpecSession.project_id == project_id, ~SpecSession.deleted)).all()
+

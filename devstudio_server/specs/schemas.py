@@ -48,6 +48,21 @@ class TaskStatus(StrEnum):
     DONE = "done"
 
 
+class EvidenceOutcome(StrEnum):
+    """What a run said about a criterion that tests had proven, or proved then."""
+
+    PROVEN = "proven"
+    FAILED = "failed"
+
+
+class EvidenceState(StrEnum):
+    """Where a criterion stands. ``lost``: it was proven, and ``why`` says what took that away."""
+
+    PROVEN = "proven"
+    LOST = "lost"
+    MISSING = "missing"
+
+
 class Priority(StrEnum):
     """How urgent a task is."""
 
@@ -237,12 +252,74 @@ class SpecSessionRead(SpecSessionSummary):
     warnings: list[LintWarning]
 
 
+class LostCriterion(Shape):
+    """A criterion that was proven and is no more."""
+
+    key: str
+    why: str
+
+
 class Evidence(Shape):
-    """What proves a task: a passing run on a commit, and the criteria whose tests passed in it."""
+    """What proves a task: a passing run on a commit, and the criteria whose tests passed in it.
+
+    ``strict``: for each of them the tests were seen to fail without the change, the last time in ``base_run_id``.
+    ``lost`` are the task's criteria that were proven and are no more.
+    """
 
     run_id: UUID
     commit: str
     criteria: list[str]
+    strict: bool = False
+    base_run_id: UUID | None = None
+    lost: list[LostCriterion] = Field(default_factory=list)
+
+
+class EvidenceEntry(Shape):
+    """What one run said about a criterion. ``present``: about the text that the criterion has now.
+
+    ``tests`` are those that proved it; in a ``failed`` entry ``why`` says what became of them, and ``lost_by`` is the
+    run or the patch that took the proof away.
+    """
+
+    outcome: EvidenceOutcome
+    at: datetime
+    present: bool
+    why: str
+    run_id: UUID
+    base_run_id: UUID | None
+    patch_id: UUID | None
+    lost_by: UUID | None
+    commit: str
+    tree: str | None
+    branch: str | None
+    tests: list[str]
+    strict: bool
+    sha256: str
+    log_sha256: str | None
+
+
+class CriterionEvidence(Shape):
+    """Where a criterion of a task stands, and why; ``proof`` is the entry that says so, ``history`` all, newest first.
+
+    ``text`` is null for a key that the requirements do not have.
+    """
+
+    key: str
+    text: str | None
+    state: EvidenceState
+    why: str
+    proof: EvidenceEntry | None
+    history: list[EvidenceEntry]
+
+
+class TaskEvidence(Shape):
+    """Everything that runs said about the criteria that a task names, in the task's order."""
+
+    task_id: UUID
+    session_id: UUID
+    status: TaskStatus
+    status_reason: str
+    criteria: list[CriterionEvidence]
 
 
 class CriterionRead(Shape):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from slugify import slugify
@@ -22,9 +22,10 @@ from devstudio_server.specs.errors import (
     SpecSessionNotFound,
     TaskNotFound,
 )
+from devstudio_server.specs.evidence import EvidenceLedger, summary_of
 from devstudio_server.specs.index import SpecIndex
 from devstudio_server.specs.lint import lint, structure_warnings
-from devstudio_server.specs.models import DocumentApproval, EvidenceRow, Spec, SpecSession, Task
+from devstudio_server.specs.models import DocumentApproval, Spec, SpecSession, Task
 from devstudio_server.specs.repository import SpecRepository
 from devstudio_server.specs.schemas import (
     CriterionRead,
@@ -33,7 +34,6 @@ from devstudio_server.specs.schemas import (
     DocumentStatus,
     DocumentType,
     DocumentVersionQuery,
-    Evidence,
     LintRead,
     LintWarning,
     SessionStatus,
@@ -42,12 +42,13 @@ from devstudio_server.specs.schemas import (
     SpecSessionRead,
     SpecSessionSummary,
     SpecSessionUpdate,
+    TaskEvidence,
     TaskList,
     TaskRead,
     TaskStatus,
     TaskUpdate,
 )
-from devstudio_server.specs.status import DerivedStatus, proofs_of
+from devstudio_server.specs.status import Standing, proofs_of, standings
 
 MAX_SLUG = 60
 MAX_VERSION_DIGITS = 9
@@ -65,6 +66,7 @@ class SpecService:
         self.documents = DocumentStore(self._specs, actor)
         self.gates = DocumentGates(self._specs)
 
+        self.evidence = EvidenceLedger(session)
     def create(self, payload: SpecSessionCreate) -> SpecSession:
         """Create a session with three empty documents in a project that may be changed."""
         project = self.projects.get_writable(payload.project_id)
@@ -135,7 +137,8 @@ class SpecService:
             self.gates.follow(session, before, after)
             self._index(session).rebuild(after)
         self._specs.flush()
-        self.project_files(session, notebook=notebook)
+        after_commit(self._session, files.project(after, ALL_FILES if notebook else MARKDOWN_FILES))
+        return files
 
     def project_files(self, session: SpecSession, *, notebook: bool = True) -> None:
         """Write the session's files after the commit."""
@@ -170,9 +173,9 @@ class SpecService:
 
     def task_reads(self, session: SpecSession) -> Sequence[TaskRead]:
         """Return the tasks of ``session`` in the document's order."""
-        proofs = proofs_of(self._specs.criteria(session.id), self._specs.evidence(session.id))
+        found = self._standings(session.id)
         rows = [task for task in self._specs.all_tasks(session.id) if not task.removed]
-        return [_task_read(task, proofs) for task in rows]
+        return [_task_read(task, found) for task in rows]
 
     def criteria(self, session: SpecSession) -> Sequence[CriterionRead]:
         """Return the criteria of ``session`` with what proves them."""
@@ -191,8 +194,14 @@ class SpecService:
     def task(self, task_id: UUID) -> TaskRead:
         """Return one task."""
         task = self.get_task(task_id)
-        proofs = proofs_of(self._specs.criteria(task.session_id), self._specs.evidence(task.session_id))
-        return _task_read(task, proofs)
+        return _task_read(task, self._standings(task.session_id))
+
+    def task_evidence(self, task_id: UUID) -> TaskEvidence:
+        """Return where each criterion of a task stands, why, and all that runs said about it."""
+        return self.evidence.of_task(self.get_task(task_id))
+
+    def _standings(self, session_id: UUID) -> dict[str, Standing]:
+        return standings(self._specs.criteria(session_id), self._specs.evidence(session_id))
 
     def get_task(self, task_id: UUID) -> Task:
         """Return the row of a task; raises `TaskNotFound`."""
@@ -260,22 +269,6 @@ class SpecService:
         task.progress, task.progress_reason = progress, reason
         self._index(self.get(task.session_id)).refresh_statuses()
 
-    def record_evidence(
-        self, session_id: UUID, run_id: UUID, commit: str, proven: dict[str, str]
-    ) -> dict[str, DerivedStatus]:
-        """Note which criteria a passing run on ``commit`` proved: key to the sha256 of the text that was tested.
-
-        A criterion whose text changed while the run was under way is not proven by it.
-        """
-        session = self.get(session_id)
-        for criterion in self._specs.criteria(session_id):
-            if proven.get(criterion.key) == criterion.sha256:
-                row = EvidenceRow(session_id=session_id, block_id=criterion.block_id, key=criterion.key)
-                row.sha256, row.run_id, row.commit = criterion.sha256, run_id, commit
-                self._specs.add_row(row)
-        self._specs.flush()
-        return self._index(session).refresh_statuses()
-
     def link_commit(self, task_id: UUID, commit: str, run_id: UUID) -> None:
         """Add a commit to a task's links."""
         task = self.get_task(task_id)
@@ -304,16 +297,6 @@ def _document_type(name: str) -> DocumentType:
         raise DocumentTypeUnknown(name) from None
 
 
-def _task_read(task: Task, proofs: dict[str, EvidenceRow]) -> TaskRead:
+def _task_read(task: Task, found: Mapping[str, Standing]) -> TaskRead:
     values = {name: getattr(task, name) for name in TaskRead.model_fields if name != "evidence"}
-    return TaskRead(**values, evidence=_evidence(task, proofs))
-
-
-def _evidence(task: Task, proofs: dict[str, EvidenceRow]) -> Evidence | None:
-    proven = [proofs[key] for key in task.criteria if key in proofs]
-    if not proven:
-        return None
-    newest = max(proven, key=lambda row: row.id)
-    return Evidence(
-        run_id=newest.run_id, commit=newest.commit, criteria=[key for key in task.criteria if key in proofs]
-    )
+    return TaskRead(**values, evidence=summary_of(task, found))

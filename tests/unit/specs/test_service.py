@@ -27,6 +27,7 @@ from devstudio_server.specs.schemas import (
     TaskRead,
     TaskStatus,
 )
+from devstudio_server.specs.tested import Proof, ProvingRun
 from support.domain_world import REQUIREMENTS, TASKS, DomainWorld
 
 FILES = {"requirements.md", "design.md", "tasks.md", "first.ipynb"}
@@ -49,7 +50,8 @@ def prove(domain: DomainWorld, session: SpecSessionRead, *keys: str) -> UUID:
         unit.add(run)
     with domain.specs() as specs:
         digests = specs.criteria_digests(session.id)
-        specs.record_evidence(session.id, run.id, "c" * 40, {key: digests[key] for key in keys})
+        proving = ProvingRun(run.id, "c" * 40, "t" * 40, "main")
+        specs.evidence.record(session.id, proving, {key: Proof() for key in keys}, digests)
     return run.id
 
 
@@ -258,7 +260,8 @@ def test_evidence_for_another_text_than_the_present_is_not_recorded(
     with domain.unit() as unit:
         run_id = unit.scalars(select(Run.id)).one()
     with domain.specs() as specs:
-        specs.record_evidence(session.id, run_id, "c" * 40, {"1.1": "0" * 64, "7.7": "0" * 64})
+        proofs, texts = {"1.1": Proof(), "7.7": Proof()}, {"1.1": "0" * 64, "7.7": "0" * 64}
+        specs.evidence.record(session.id, ProvingRun(run_id, "c" * 40, "t" * 40, "main"), proofs, texts)
     assert task(domain, session).evidence is not None
     assert task(domain, session).status is TaskStatus.TODO
 

@@ -137,8 +137,7 @@ class SpecService:
             self.gates.follow(session, before, after)
             self._index(session).rebuild(after)
         self._specs.flush()
-        after_commit(self._session, files.project(after, ALL_FILES if notebook else MARKDOWN_FILES))
-        return files
+        self.project_files(session, notebook=notebook)
 
     def project_files(self, session: SpecSession, *, notebook: bool = True) -> None:
         """Write the session's files after the commit."""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from devstudio_server.patches.errors import EmptyPatch
 from devstudio_server.patches.schemas import Change, FileComparison, PatchedFile
 from devstudio_server.scm import GitRepository
 from devstudio_server.scm.errors import UnsafePath
+from devstudio_server.scm.git import TreeChange
 from devstudio_server.scm.paths import safe_path
 
 MAX_FILES = 500
 MAX_FILE_BYTES = 1024 * 1024
 MAX_PATCH_BYTES = 8 * 1024 * 1024
+NO_MODE = "000000"
+"""How git writes the mode of a file that is not there."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,10 @@ def check_files(files: Mapping[str, str | None], existing: Iterable[str]) -> Non
             raise UnsafePath(f"The file {path} has more than {MAX_FILE_BYTES} bytes.")
         if content is None and path not in present:
             raise UnsafePath(f"The file {path} is to be deleted, but the repository has no such file.")
-    _check_collisions({path for path, content in files.items() if content is not None}, present - set(files))
+    check_collisions({path for path, content in files.items() if content is not None}, present - set(files))
 
 
-def _check_collisions(written: set[str], kept: set[str]) -> None:
+def check_collisions(written: set[str], kept: set[str]) -> None:
     """Refuse two names that a file system may take for one, and a name that is a file here and a folder there."""
     everything = written | kept
     folded: dict[str, str] = {}
@@ -86,7 +89,11 @@ def build_content(repository: GitRepository, base_tree: str, files: Mapping[str,
     """Make the tree and the diff of a checked change; raises as `check_files`, and when nothing changes."""
     check_files(files, repository.files(base_tree))
     written = {path: None if content is None else content.encode() for path, content in files.items()}
-    result = repository.change(base_tree, written)
+    return content_between(repository, base_tree, repository.change(base_tree, written))
+
+
+def content_between(repository: GitRepository, base_tree: str, result: str) -> PatchContent:
+    """Return the change between two trees, as the one diff that git makes of it; raises as `build_content`."""
     if result == base_tree:
         raise EmptyPatch("The change leaves every file as it is.")
     try:
@@ -100,31 +107,50 @@ def build_content(repository: GitRepository, base_tree: str, files: Mapping[str,
 
 def summarize(repository: GitRepository, base: str, result: str) -> list[PatchedFile]:
     """Return what happens to each file between two trees."""
-    before, after = set(repository.files(base)), set(repository.files(result))
+    return _summaries(repository, repository.changes(base, result))
+
+
+def _summaries(repository: GitRepository, changes: Sequence[TreeChange]) -> list[PatchedFile]:
+    sizes = repository.sizes({blob for change in changes for blob in (change.old_blob, change.new_blob)})
     return [
         PatchedFile(
-            path=stat.path, change=_change(stat.path, before, after), additions=stat.additions, deletions=stat.deletions
+            path=change.path,
+            change=_change(change),
+            additions=change.additions,
+            deletions=change.deletions,
+            old_mode=_mode(change.old_mode),
+            new_mode=_mode(change.new_mode),
+            binary=change.binary,
+            old_size=sizes.get(change.old_blob),
+            new_size=sizes.get(change.new_blob),
         )
-        for stat in repository.numstat(base, result)
+        for change in changes
     ]
 
 
-def _change(path: str, before: set[str], after: set[str]) -> Change:
-    if path not in before:
+def _mode(mode: str) -> str | None:
+    return None if mode == NO_MODE else mode
+
+
+def _change(change: TreeChange) -> Change:
+    if change.old_mode == NO_MODE:
         return "create"
-    return "update" if path in after else "delete"
+    return "delete" if change.new_mode == NO_MODE else "update"
 
 
-def compare(repository: GitRepository, base: str, result: str, files: Iterable[PatchedFile]) -> list[FileComparison]:
-    """Return both sides of each file."""
-    return [_comparison(repository.read(base, file.path), repository.read(result, file.path), file) for file in files]
+def compare(repository: GitRepository, base: str, result: str) -> list[FileComparison]:
+    """Return both sides of each file that differs between two trees."""
+    changes = repository.changes(base, result)
+    sides = [blob for change in changes for blob in (change.old_blob, change.new_blob)]
+    contents = repository.blobs(sides)
+    return [_comparison(next(contents), next(contents), file) for file in _summaries(repository, changes)]
 
 
 def _comparison(old: bytes | None, new: bytes | None, file: PatchedFile) -> FileComparison:
     texts = [_text(side) for side in (old, new)]
     binary = any(side is not None and text is None for side, text in zip((old, new), texts, strict=True))
     shown = (None, None) if binary else texts
-    return FileComparison(**file.model_dump(), old=shown[0], new=shown[1], binary=binary)
+    return FileComparison(**{**file.model_dump(), "binary": binary or file.binary}, old=shown[0], new=shown[1])
 
 
 def _text(content: bytes | None) -> str | None:

@@ -205,11 +205,22 @@ class GitRepository:
                     killer.cancel()
                     process.kill()  # who asked may have stopped asking
 
+    def raw(self, kind: str, object_id: str) -> bytes:
+        """Return a commit's, tree's or blob's bytes as git hashes them."""
+        return self._run("cat-file", kind, object_id).stdout
+
+    def sizes(self, objects: Iterable[str]) -> dict[str, int]:
+        """Return the size in bytes of each of ``objects`` that is there; no content is read."""
+        wanted = "".join(f"{each}\n" for each in objects).encode()
+        rows = (row.split() for row in self._run("cat-file", "--batch-check", stdin=wanted).stdout.decode().split("\n"))
+        return {row[0]: int(row[2]) for row in rows if len(row) == 3}  # noqa: PLR2004 - id, kind and size
+
     def change(self, tree: str, files: Mapping[str, bytes | None]) -> str:
         """Return the tree that ``tree`` becomes when ``files`` are written, and those that are None removed."""
         modes = self._modes(tree)
         with self._index(tree) as index:
-            lines = [self._index_line(path, content, modes.get(path, "100644")) for path, content in files.items()]
+            blobs = self._store([content for content in files.values() if content is not None])
+            lines = [_index_line(path, modes.get(path, "100644"), blobs, content) for path, content in files.items()]
             self._run("update-index", "-z", "--index-info", stdin=b"".join(lines), index=index)
             return self._text("write-tree", index=index)
 
@@ -218,12 +229,14 @@ class GitRepository:
         named = (row.decode("utf-8", "surrogateescape").split("\t", 1) for row in rows if row)
         return {path: entry.split()[0] for entry, path in named}
 
-    def _index_line(self, path: str, content: bytes | None, mode: str) -> bytes:
-        name = path.encode("utf-8", "surrogateescape")
-        if content is None:
-            return b"0 " + b"0" * 40 + b"\t" + name + b"\0"
-        blob = self._run("hash-object", "-w", "--no-filters", "--stdin", stdin=content).stdout.strip()
-        return mode.encode() + b" " + blob + b"\t" + name + b"\0"
+    def _store(self, contents: Sequence[bytes]) -> Iterator[str]:
+        """Store blobs with one process, and return their ids in turn."""
+        with tempfile.TemporaryDirectory(prefix="devstudio-blobs-") as folder:
+            for number, content in enumerate(contents):
+                (Path(folder) / str(number)).write_bytes(content)
+            names = "".join(f"{folder}/{number}\n" for number in range(len(contents))).encode()
+            stored = self._run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names).stdout.decode()
+        return iter(stored.split())
 
     def diff(self, old: str, new: str) -> bytes:
         """Return the unified diff between two trees, in the form that `apply` takes."""
@@ -243,19 +256,13 @@ class GitRepository:
         out = self._run("diff-tree", "-r", "-z", "--raw", "--numstat", *options, old, new).stdout
         return _tree_changes(out.decode("utf-8", "surrogateescape").split("\0"))
 
-    def sizes(self, blobs: Sequence[str]) -> list[int | None]:
-        """Return the size of each blob in bytes, and None for what is not there."""
-        asked = "".join(f"{blob}\n" for blob in blobs).encode()
-        rows = self._run("cat-file", "--batch-check", stdin=asked).stdout.decode().splitlines()
-        return [int(row.split()[2]) if " blob " in row else None for row in rows]
-
     def apply(self, tree: str, diff: bytes) -> str:
         """Return the tree that ``diff`` makes of ``tree``; raises `PatchDoesNotApply`. No work tree is touched."""
         with self._index(tree) as index:
             result = self._run("apply", "--cached", "--whitespace=nowarn", "-", stdin=diff, index=index, check=False)
             if result.returncode != 0:
                 raise PatchDoesNotApply(
-                    f"{_first_error(result.stderr)}. The branch changed since the patch was made; rebase the patch, or "
+                    f"{first_error(result.stderr)}. The branch changed since the patch was made; rebase the patch, or "
                     "generate it again."
                 )
             return self._text("write-tree", index=index)
@@ -317,9 +324,9 @@ class GitRepository:
                 environment |= {f"GIT_{role}_NAME": author.name, f"GIT_{role}_EMAIL": author.email}
                 if author.at is not None:
                     environment[f"GIT_{role}_DATE"] = f"{int(author.at.timestamp())} +0000"
-        where = (f"--git-dir={self.path}",) if bare else ()
+        where = [f"--git-dir={self.path}"] if bare else []
         if work_tree is not None:
-            where += (f"--work-tree={work_tree}",)
+            where.append(f"--work-tree={work_tree}")
         command = ["git", *where, *_OPTIONS, *self.options, *arguments]
         result = subprocess.run(
             command,
@@ -366,7 +373,14 @@ def _batch(stream: BinaryIO, count: int) -> Iterator[bytes | None]:
         yield content[:-1] if header[1] == b"blob" else None
 
 
-def _first_error(stderr: bytes) -> str:
+def _index_line(path: str, mode: str, blobs: Iterator[str], content: bytes | None) -> bytes:
+    """Return what `update-index --index-info` takes; the next of ``blobs`` is that of ``content``."""
+    told = f"0 {'0' * 40}" if content is None else f"{mode} {next(blobs)}"
+    return told.encode() + b"\t" + path.encode("utf-8", "surrogateescape") + b"\0"
+
+
+def first_error(stderr: bytes) -> str:
+    """Return the line of what git wrote that says what is wrong."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
     return next((line for line in lines if line.startswith("error: ")), lines[0]).removeprefix("error: ")
 

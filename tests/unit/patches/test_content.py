@@ -42,7 +42,7 @@ def test_a_patch_is_tree_diff_digest_and_files(repository: GitRepository) -> Non
         ("ü/new", "create", 2, 0),
     ]
     assert summarize(repository, base, content.result_tree) == content.files
-    sides = [(file.path, file.old, file.new) for file in compare(repository, base, content.result_tree, content.files)]
+    sides = [(file.path, file.old, file.new) for file in compare(repository, base, content.result_tree)]
     assert sides == [("a", "1\n2\n", "1\n3\n"), ("gone", "x\n", None), ("ü/new", None, "n\r\nno end")]
 
 
@@ -108,5 +108,5 @@ def test_a_file_that_is_not_utf_8_is_compared_as_binary_and_not_changed(reposito
     with pytest.raises(UnsafePath, match="UTF-8"):
         build_content(repository, base, {"latin": "café\n"})
     content = build_content(repository, base, {"bin": "text\n"})
-    (file,) = compare(repository, base, content.result_tree, content.files)
+    (file,) = compare(repository, base, content.result_tree)
     assert (file.binary, file.old, file.new) == (True, None, None)

@@ -58,7 +58,9 @@ class PolicyTooWeak(Invalid):
 
     def __init__(self) -> None:
         """Say what is the least."""
-        message = "In a team protected branches need at least 1 approval. Take a branch off the list to protect it no more."
+        message = (
+            "In a team protected branches need at least 1 approval. Take a branch off the list to protect it no more."
+        )
         super().__init__(message, errors=[{"loc": ["body", "required_approvals"], "msg": message}])
 
 
@@ -84,3 +86,58 @@ class ApplyUnderWay(Conflict):
     """A run is applying this patch already."""
 
     title = "Already being applied"
+
+
+class PatchRefused(Invalid):
+    """A diff that is not taken, with the line of the diff and the file, where there is one."""
+
+    title = "The patch is refused"
+
+    def __init__(self, line: int, reason: str, path: str | None = None) -> None:
+        """Say that ``line`` does what ``reason`` says, which begins with a verb."""
+        where = f"Line {line} of the diff" + (f", file {path}," if path else "")
+        message = f"{where} {reason}"
+        super().__init__(message, errors=[{"loc": ["body", "diff"], "msg": message}], line=line, path=path)
+
+
+class BaseInvalid(Invalid):
+    """Not a commit that a branch of the project has."""
+
+    title = "No such commit"
+
+    def __init__(self, base: str) -> None:
+        """Name what was given."""
+        message = f"No branch of the project has the commit {base}. Leave `base` out to use the newest of the branch."
+        super().__init__(message, errors=[{"loc": ["body", "base"], "msg": message}])
+
+
+class ResolutionInvalid(Invalid):
+    """A resolution of a file that is in no conflict."""
+
+    title = "No such conflict"
+
+    def __init__(self, path: str) -> None:
+        """Name the file."""
+        message = f"The file {path!r} is in no conflict. Resolve the files that `conflicts` names, and no others."
+        super().__init__(message, errors=[{"loc": ["body", "resolutions", path], "msg": message}])
+
+
+class NotApplied(Conflict):
+    """Only what was applied can be taken back."""
+
+    title = "The patch is not applied"
+
+
+class RevertConflicts(Conflict):
+    """Later changes touch the same lines; ``conflicts`` has the three texts of each file."""
+
+    title = "Later changes are in the way"
+
+    def __init__(self, conflicts: list[dict[str, object]]) -> None:
+        """Show the conflicts."""
+        names = ", ".join(str(conflict["path"]) for conflict in conflicts[:5])
+        super().__init__(
+            f"What came after the patch changes the same places: {names}. Send the texts that the files are to have as "
+            "`resolutions`.",
+            conflicts=conflicts,
+        )

@@ -19,6 +19,7 @@ from devstudio_server.planning import proposal_handlers as proposals
 from devstudio_server.planning import text_handlers as texts
 from devstudio_server.projects import handlers as projects
 from devstudio_server.specs import handlers as specs
+from devstudio_server.specs import sync_handlers as syncing
 from devstudio_server.web import Operation
 
 
@@ -27,6 +28,7 @@ def all_operations() -> list[Operation]:
     domains = (
         projects,
         specs,
+        syncing,
         planning,
         proposals,
         patches,

@@ -41,6 +41,57 @@ def keep_ids(kind: DocumentType, text: str, before: str) -> str:
     return "\n".join(lines)
 
 
+def own_ids(kind: DocumentType, text: str, base: str, ours: str) -> str:
+    """Return ``text``, which another program wrote from ``base``, with the ids that its blocks have here, and new ones.
+
+    Ids may be lost, doubled, shuffled, or of somewhere else: a block is the one with the same text, and only for a text
+    that nobody knows does the written id count. Ids that neither ``base`` nor ``ours`` has are never taken over, nor
+    those of another kind of block. What only ``ours`` has is known by id or by text, never by its number: that both
+    sides gave one number to two new blocks makes them no single one.
+    """
+    blocks = list(parse(kind, text).blocks())
+    hints = {block.line: block.id for block in blocks}
+    old = [block for block in parse(kind, base).blocks() if block.id]
+    ids = {block.id for block in old}
+    present = [block for block in parse(kind, ours).blocks() if block.id]
+    both = [*old, *present]
+    known = {(block.kind, block.id, block.sha256) for block in both}
+    taken: set[str] = set()
+    for block in blocks:
+        if (block.kind, block.id, block.sha256) in known and block.id not in taken:
+            taken.add(block.id or "")
+        else:
+            block.id = None
+    if all(block.id for block in blocks):
+        return text
+    old = [block for block in old if block.id not in taken]
+    new = [block for block in present if block.id not in taken and block.id not in ids]
+    changed = [block for block in present if block.id not in taken and block.id in ids]
+    old = _without(_match(blocks, old, _sha256), blocks)
+    _match(blocks, _without(changed, blocks), _sha256)
+    new = _match(blocks, new, _sha256)
+    old = _match_alike(blocks, _without(old, blocks), hints)
+    left = _match(blocks, [*old, *new], lambda block: hints.get(block.line), lambda block: block.id)
+    _match(blocks, [block for block in left if block.id in ids], lambda block: block.label)
+    return _written(text, blocks)
+
+
+def _sha256(block: Block) -> object:
+    return block.sha256
+
+
+def _without(old: Sequence[Block], blocks: Sequence[Block]) -> list[Block]:
+    taken = {block.id for block in blocks}
+    return [block for block in old if block.id not in taken]
+
+
+def _written(text: str, blocks: Sequence[Block]) -> str:
+    lines = text.split("\n")
+    for block in blocks:
+        lines[block.line] = with_id(lines[block.line], block.id or new_block_id())
+    return "\n".join(lines)
+
+
 def _match(
     blocks: Sequence[Block],
     old: Sequence[Block],

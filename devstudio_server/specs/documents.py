@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Literal
 
 from devstudio_server.db import Actor
-from devstudio_server.scm.workspace import WorkspaceTree
-from devstudio_server.specs.errors import DocumentConflict
-from devstudio_server.specs.markdown import assign_ids, strip_ids
-from devstudio_server.specs.merge import merge
+from devstudio_server.specs.markdown import assign_ids
 from devstudio_server.specs.models import Projection, Spec, SpecSession
-from devstudio_server.specs.projection import SessionFiles
+from devstudio_server.specs.projection import digest
 from devstudio_server.specs.repository import SpecRepository
 from devstudio_server.specs.schemas import DocumentType
 
-Target = Literal["markdown", "notebook", "editor"]
-"""Where a text is: the Markdown files, the notebook's file, and the notebook as an open editor last sent it."""
+FileTarget = Literal["markdown", "notebook"]
+"""Where a text is: the Markdown files and the notebook's file."""
 
 
 class DocumentStore:
@@ -42,6 +39,8 @@ class DocumentStore:
         changed: list[DocumentType] = []
         for kind, text in texts.items():
             before = rows[kind].content if kind in rows else ""
+            if text == before:
+                continue
             content = assign_ids(kind, text, before)
             if content == before:
                 continue
@@ -54,75 +53,55 @@ class DocumentStore:
         self._specs.flush()
         return changed
 
-    def merge_in(
-        self, session: SpecSession, bases: dict[DocumentType, str], texts: dict[DocumentType, str]
-    ) -> dict[DocumentType, str]:
-        """Bring ``texts``, which were changed from ``bases``, together with what was stored meanwhile.
-
-        Returns the texts to store. Raises `DocumentConflict` when both sides changed the same lines.
-        """
-        present = self.texts(session)
-        merged: dict[DocumentType, str] = {}
+    def remember_sent(self, session: SpecSession, texts: dict[DocumentType, str], version: int) -> None:
+        """Note what the actor's editor, which says it has ``version`` of the session, holds from now on."""
+        rows = self._specs.projections(session.id, self._editor)
         for kind, text in texts.items():
-            base = bases.get(kind, "")
-            result = merge(strip_ids(base), strip_ids(text), strip_ids(present[kind]))
-            if result is None:
-                raise _conflict(kind)
-            # An unchanged text keeps its comments: they carry the ids of blocks that were moved.
-            merged[kind] = (
-                text if result == strip_ids(text) else present[kind] if result == strip_ids(present[kind]) else result
-            )
-        return merged
-
-    def remember(
-        self, session: SpecSession, target: Target, texts: dict[DocumentType, str], version: int | None = None
-    ) -> dict[DocumentType, str]:
-        """Note what ``target`` holds from now on, at ``version`` of the session; return what it held before."""
-        rows = self._specs.projections(session.id, target)
-        before = {kind: row.content for kind, row in rows.items()}
-        for kind, text in texts.items():
-            row = rows.get(kind)
-            if row is None:
-                row = Projection(session_id=session.id, target=target, type=kind)
-                self._specs.add_projection(row)
-            row.content, row.version = text, session.version if version is None else version
+            row = rows.get(kind) or self._projection(session, self._editor, kind)
+            row.content, row.version = text, version
         self._specs.flush()
-        return before
+
+    @property
+    def _editor(self) -> str:
+        """The name under which is kept what the actor's editor sent: two people have two editors."""
+        return f"editor:{self._actor.user_id.hex[-13:]}"
+
+    def _projection(self, session: SpecSession, target: str, kind: DocumentType) -> Projection:
+        row = Projection(session_id=session.id, target=target, type=kind, content="", version=0)
+        self._specs.add_projection(row)
+        return row
 
     def editor_bases(self, session: SpecSession, version: int) -> dict[DocumentType, str]:
-        """Return what an editor started from that says it has ``version`` of the session.
+        """Return what an editor of the actor started from that says it has ``version`` of the session.
 
         That is what it sent last. An editor that has sent nothing yet started from the texts of that version.
         """
-        rows = self._specs.projections(session.id, "editor")
+        rows = self._specs.projections(session.id, self._editor)
         sent = {kind: row.content for kind, row in rows.items() if row.version == version}
         return self.texts(session, version) | sent
 
-    def project(self, session: SpecSession, tree: WorkspaceTree, *, notebook: bool) -> Callable[[], None]:
-        """Prepare the files' new texts; the answer writes them, and is to be called after the commit."""
-        texts = self.texts(session)
-        files = SessionFiles(tree, session)
-        markdown_bases = self.remember(session, "markdown", texts)
-        notebook_bases = self.remember(session, "notebook", texts)
+    def held(self, session: SpecSession, target: FileTarget) -> dict[DocumentType, Projection]:
+        """Return what was last written to, or read from, the files of ``target``."""
+        return self._specs.projections(session.id, target)
 
-        def write() -> None:
-            for kind, text in texts.items():
-                files.write_markdown(kind, text, markdown_bases.get(kind))
-            if notebook:
-                files.write_notebook(texts, notebook_bases)
+    def remember_written(
+        self,
+        session: SpecSession,
+        target: FileTarget,
+        bases: Mapping[DocumentType, str],
+        files: Mapping[DocumentType, str | None],
+        read: Mapping[DocumentType, tuple[str, str]],
+    ) -> None:
+        """Note that ``target`` is about to hold ``files``, of which the next merge starts from ``bases``.
 
-        return write
-
-    def restore(self, session: SpecSession, tree: WorkspaceTree) -> Callable[[], None]:
-        """Prepare to write those files of the session that are gone; the answer writes them."""
-        texts = self.texts(session)
-        files = SessionFiles(tree, session)
-        return lambda: files.restore(texts)
-
-
-def _conflict(kind: DocumentType) -> DocumentConflict:
-    message = (
-        f"The {kind.value} were changed on the server and here, in the same lines, so nothing was saved. "
-        "Your text is still in the editor: copy it, reload the notebook, and bring your change over."
-    )
-    return DocumentConflict(message, document=kind.value)
+        ``read`` has what it holds as yet, and the base of that: the write may fail, and a program may still have it.
+        """
+        rows = self._specs.projections(session.id, target)
+        for kind, base in bases.items():
+            row = rows.get(kind) or self._projection(session, target, kind)
+            present, text = files[kind], read.get(kind)
+            if text is not None and text[0] != present:
+                row.previous, row.previous_digest = text[1], digest(text[0])
+            row.content, row.version = base, session.version
+            row.digest = "" if present is None else digest(present)
+        self._specs.flush()

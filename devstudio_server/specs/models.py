@@ -163,7 +163,9 @@ class EvidenceRow(TenantRow):
 class Projection(TenantRow):
     """The text of a document as it was last written to a file, or sent by an editor: the base of a three-way merge.
 
-    ``version`` is that of the session that the file or the editor said it had.
+    ``version`` is that of the session that the file or the editor said it had. ``digest`` is the SHA-256 of what
+    stands in the file, which differs from ``content`` where a conflict is open. ``previous`` and ``previous_digest``
+    are those of before the last write, which may not have come to pass, or of which an editor may know nothing yet.
     """
 
     __tablename__ = "ds_projections"
@@ -174,3 +176,38 @@ class Projection(TenantRow):
     type: Mapped[str] = mapped_column(String(20))
     content: Mapped[str] = mapped_column(Text)
     version: Mapped[int] = mapped_column(Integer)
+    digest: Mapped[str | None] = mapped_column(String(64))
+    previous: Mapped[str | None] = mapped_column(Text)
+    previous_digest: Mapped[str | None] = mapped_column(String(64))
+
+
+class SyncConflict(VersionedRow):
+    """A block that was changed here and outside in the same lines, or that somebody removed outside; it waits.
+
+    ``ours`` is what is stored, ``theirs`` what came from outside; None where the block is not there, and ``behind`` is
+    the block that it followed. ``earlier`` are texts from outside that ``theirs`` took the place of. Without a
+    ``block_id`` it is about the whole document. Rows stay when they are resolved.
+    """
+
+    __tablename__ = "ds_sync_conflicts"
+    __subject__ = "sync_conflict"
+    __table_args__ = (Index("ix_ds_sync_conflicts_session_id_id", "session_id", "id"),)
+
+    session_id: Mapped[UUID] = mapped_column(ForeignKey(_SESSION))
+    document: Mapped[str] = mapped_column(String(20))
+    block_id: Mapped[str] = mapped_column(String(80))
+    label: Mapped[str] = mapped_column(String(200), default="")
+    kind: Mapped[str] = mapped_column(String(20))
+    base: Mapped[str | None] = mapped_column(Text)
+    ours: Mapped[str | None] = mapped_column(Text)
+    theirs: Mapped[str | None] = mapped_column(Text)
+    earlier: Mapped[list[Any]] = mapped_column(default=list)
+    behind: Mapped[str] = mapped_column(String(80), default="")
+    source: Mapped[str] = mapped_column(String(20))
+    who: Mapped[str] = mapped_column(String(200), default="")
+    author_id: Mapped[UUID]
+    session_version: Mapped[int] = mapped_column(Integer)
+    status: Mapped[str] = mapped_column(String(20), default="open")
+    resolution: Mapped[str | None] = mapped_column(String(20))
+    resolved_by: Mapped[UUID | None]
+    resolved_at: Mapped[datetime | None]

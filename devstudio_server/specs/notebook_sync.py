@@ -1,4 +1,9 @@
-"""Saving a session's notebook in Jupyter updates the session's documents."""
+"""Saving a session's notebook in Jupyter updates the session's documents.
+
+What merges is stored. A block that was also changed here, in the same lines, is a conflict: the document keeps its own
+text, and the notebook that goes back keeps the editor's, so nothing that was typed goes away. `sync_files` says what
+holds for all texts.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,14 @@ from typing import Any
 from devstudio_server.db import Actor, Units
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
+from devstudio_server.specs.conflict_schemas import ConflictSource
+from devstudio_server.specs.conflicts import Origin
+from devstudio_server.specs.merge import Clash
+from devstudio_server.specs.models import SpecSession
 from devstudio_server.specs.notebook import as_notebook, build_notebook, read_documents, session_id_of, version_of
+from devstudio_server.specs.schemas import DocumentType
 from devstudio_server.specs.service import SpecService
+from devstudio_server.specs.sync_files import SyncedFiles, bring_in
 
 
 class NotebookSync:
@@ -34,16 +45,28 @@ class NotebookSync:
             if path.strip("/") != session.notebook_path:
                 return None  # a copy elsewhere is the person's own
             service.projects.get_writable(session.project_id)
-            documents = service.documents
             notebook = as_notebook(content)
-            sent = read_documents(notebook)
-            version = version_of(notebook)
-            bases = documents.editor_bases(session, version)
-            documents.remember(session, "editor", sent, version)
-            before = documents.texts(session)
-            merged = documents.merge_in(session, bases, sent)
-            if merged != {kind: before[kind] for kind in merged}:
-                service.write(session, merged, notebook=False)
-            stored = documents.texts(session)
-            documents.remember(session, "notebook", stored)
-            return build_notebook(session.id, session.version, stored, notebook)
+            files, clashes = self._store(service, session, actor, notebook)
+            stored = service.documents.texts(session)
+            shown = {kind: files.in_editor(kind, stored[kind], clashes.get(kind, ())) for kind in DocumentType}
+            files.remember_saved(stored, shown)
+            return build_notebook(session.id, session.version, shown, notebook)
+
+    def _store(
+        self, service: SpecService, session: SpecSession, actor: Actor, notebook: Any
+    ) -> tuple[SyncedFiles, dict[DocumentType, tuple[Clash, ...]]]:
+        """Merge what the editor sent into what is stored; return the session's files, and what did not merge."""
+        sent, version = read_documents(notebook), version_of(notebook)
+        book = service.files(session).book
+        bases, present = service.documents.editor_bases(session, version), service.documents.texts(session)
+        origin = Origin(ConflictSource.EDITOR, actor.name, version)
+        clashes: dict[DocumentType, tuple[Clash, ...]] = {}
+        merged: dict[DocumentType, str] = {}
+        held: dict[DocumentType, str] = {}
+        for kind, text in sent.items():
+            base = book.as_base(kind, bases.get(kind, ""), book.seen_by(kind, origin))
+            outcome, held[kind] = bring_in(kind, base, present[kind], text)
+            book.record(kind, origin, outcome.clashes)
+            merged[kind], clashes[kind] = outcome.text, outcome.clashes
+        service.documents.remember_sent(session, held, version)
+        return service.write(session, merged, notebook=False, conflicts_changed=book.changed), clashes

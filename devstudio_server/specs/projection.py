@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
 import nbformat
 
 from devstudio_server.kit.clock import now
@@ -10,66 +15,130 @@ from devstudio_server.scm.workspace import WorkspaceTree
 from devstudio_server.specs.errors import NotebookUnreadable
 from devstudio_server.specs.models import SpecSession
 from devstudio_server.specs.notebook import build_notebook, from_json, read_documents, to_json
-from devstudio_server.specs.schemas import DocumentType
+from devstudio_server.specs.schemas import MAX_DOCUMENT, DocumentType
 
+_BOM = "\ufeff"
 _log = get_logger("specs")
 
 
+def digest(text: str) -> str:
+    """Return the SHA-256 of a text as it stands in a file."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+@dataclass
+class Seen:
+    """A file as it was read. ``texts`` are its documents; a file that cannot be read has none and gets a ``problem``.
+
+    ``aside`` is the path to which what cannot be read is moved before the file is written.
+    """
+
+    path: str
+    content: bytes | None = None
+    texts: dict[DocumentType, str] = field(default_factory=dict)
+    problem: str = ""
+    aside: str = ""
+    notebook: nbformat.NotebookNode | None = None
+
+    def put_aside(self, problem: str) -> None:
+        """Have the file moved when it is written the next time."""
+        stem, _, suffix = self.path.rpartition(".")
+        self.problem, self.aside, self.texts = problem, f"{stem}.edited-{now():%Y%m%dT%H%M%S%f}.{suffix}", {}
+
+
 class SessionFiles:
-    """Writes and reads the files of one session. Text that another program wrote is kept aside, never overwritten."""
+    """Writes and reads the files of one session. What another program wrote is never overwritten unread."""
 
     def __init__(self, tree: WorkspaceTree, session: SpecSession) -> None:
         """Work on ``session``'s folder in ``tree``."""
         self._tree = tree
         self._session = session
 
-    def restore(self, texts: dict[DocumentType, str]) -> None:
-        """Write those files that are not there."""
-        for kind, text in texts.items():
-            if not self._tree.exists(self.markdown_file(kind)):
-                self._tree.write(self.markdown_file(kind), text.encode())
-        if not self._tree.exists(self._session.notebook_file):
-            self.write_notebook(texts, {})
-
     def markdown_file(self, kind: DocumentType) -> str:
         """Return the path of a document's file in the tree."""
         return f"{self._session.folder}/{kind.value}.md"
 
-    def write_markdown(self, kind: DocumentType, text: str, base: str | None) -> None:
-        """Write a document's file. A text that is neither ``base`` nor ``text`` was edited elsewhere: it is kept."""
-        present = self._tree.read(self.markdown_file(kind))
-        if present == text.encode():
+    def read_markdown(self, kind: DocumentType) -> Seen:
+        """Read a document's file."""
+        seen = Seen(self.markdown_file(kind), self._tree.read(self.markdown_file(kind)))
+        if seen.content is None:
+            return seen
+        try:
+            seen.texts = {kind: seen.content.decode()}
+        except UnicodeDecodeError:
+            seen.put_aside("is not UTF-8")
+        _check(seen)
+        return seen
+
+    def read_notebook_bytes(self) -> Seen:
+        """Read the notebook's file, and not what it says."""
+        return Seen(self._session.notebook_file, self._tree.read(self._session.notebook_file))
+
+    def read_notebook(self) -> Seen:
+        """Read the notebook's file."""
+        seen = self.read_notebook_bytes()
+        if seen.content is None:
+            return seen
+        try:
+            seen.notebook = from_json(seen.content)
+        except NotebookUnreadable:
+            seen.put_aside("is no notebook")
+            return seen
+        with suppress(NotebookUnreadable):  # then it has no text that could be lost
+            seen.texts = read_documents(seen.notebook)
+        _check(seen)
+        return seen
+
+    def writer(self, seen: Seen, make: Callable[[], bytes | None]) -> Callable[[], None]:
+        """Return what writes the file anew, unless somebody wrote it since it was read: that is for the next sync."""
+
+        def write() -> None:
+            content = make()
+            present = self._tree.read(seen.path)
+            if content is None or content == present:
+                return
+            if present != seen.content:
+                _log.info("file_changed_meanwhile", path=seen.path, session_id=str(self._session.id))
+            else:
+                self._keep_aside(seen)
+                self._tree.write(seen.path, content)
+
+        return write
+
+    def notebook_of(self, seen: Seen, documents: Mapping[DocumentType, str]) -> Callable[[], bytes]:
+        """Return what makes the notebook's bytes, with those of its cells that are no document's."""
+        identity, version, texts = self._session.id, self._session.version, dict(documents)
+        return lambda: to_json(build_notebook(identity, version, texts, seen.notebook))
+
+    def _keep_aside(self, seen: Seen) -> None:
+        if seen.aside and seen.content is not None:
+            self._tree.write(seen.aside, seen.content)
+            _log.warning("kept_unread_file", path=seen.path, kept=seen.aside, reason=seen.problem)
+
+
+def _check(seen: Seen) -> None:
+    """Refuse what no document can hold; a byte order mark is no text."""
+    for kind, text in seen.texts.items():
+        if len(text) > MAX_DOCUMENT:
+            seen.put_aside(f"has more than {MAX_DOCUMENT} characters")
             return
-        if present is not None and (base is None or present != base.encode()):
-            self._keep_aside(self.markdown_file(kind), present)
-        self._tree.write(self.markdown_file(kind), text.encode())
+        if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text if char > "\ud7ff"):
+            seen.put_aside("holds characters that are no text")
+            return
+        seen.texts[kind] = text.removeprefix(_BOM)
 
-    def write_notebook(self, documents: dict[DocumentType, str], bases: dict[DocumentType, str]) -> None:
-        """Write the notebook, keeping its cells that are no document's."""
-        content = self._tree.read(self._session.notebook_file)
-        existing = self._parse(content)
-        if content is not None and (existing is None or self._edited_elsewhere(existing, bases)):
-            self._keep_aside(self._session.notebook_file, content)
-        notebook = build_notebook(self._session.id, self._session.version, documents, existing)
-        self._tree.write(self._session.notebook_file, to_json(notebook))
 
-    def _parse(self, content: bytes | None) -> nbformat.NotebookNode | None:
-        if content is None:
-            return None
-        try:
-            return from_json(content)
-        except NotebookUnreadable:
-            return None
+def like(text: str, other: str) -> str:
+    """Return ``text`` with the line ends of ``other``, where one has only CRLF and the other only LF."""
+    text_ends, other_ends = _line_ends(text), _line_ends(other)
+    if text_ends == "\r\n" and other_ends == "\n":
+        return text.replace("\r\n", "\n")
+    if text_ends == "\n" and other_ends == "\r\n":
+        return text.replace("\n", "\r\n")
+    return text
 
-    def _edited_elsewhere(self, notebook: nbformat.NotebookNode, bases: dict[DocumentType, str]) -> bool:
-        try:
-            present = read_documents(notebook)
-        except NotebookUnreadable:
-            return False  # it has no text that could be lost
-        return any(present.get(kind, "") != bases.get(kind) for kind in DocumentType)
 
-    def _keep_aside(self, path: str, content: bytes) -> None:
-        stem, _, suffix = path.rpartition(".")
-        kept = f"{stem}.edited-{now():%Y%m%dT%H%M%S%f}.{suffix}"
-        self._tree.write(kept, content)
-        _log.warning("kept_edited_file", path=path, kept=kept, session_id=str(self._session.id))
+def _line_ends(text: str) -> str:
+    """Return the one kind of line end that a text has; empty for none, or both."""
+    total, windows = text.count("\n"), text.count("\r\n")
+    return "\n" if total and not windows else "\r\n" if total and windows == total else ""

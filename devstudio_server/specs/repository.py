@@ -10,7 +10,16 @@ from sqlalchemy.orm import Session
 
 from devstudio_server.db import newest_first
 from devstudio_server.kit.pagination import PageRequest
-from devstudio_server.specs.models import Criterion, DocumentApproval, EvidenceRow, Projection, Spec, SpecSession, Task
+from devstudio_server.specs.models import (
+    Criterion,
+    DocumentApproval,
+    EvidenceRow,
+    Projection,
+    Spec,
+    SpecSession,
+    SyncConflict,
+    Task,
+)
 from devstudio_server.specs.schemas import DocumentType
 
 
@@ -38,6 +47,13 @@ class SpecRepository:
         if status is not None:
             query = query.where(SpecSession.status == status)
         return self._session.scalars(newest_first(query, SpecSession, page)).all()
+
+    def find_at(self, project_id: UUID, slug: str) -> SpecSession | None:
+        """Return the session of a project with this slug, unless it is missing or deleted."""
+        query = select(SpecSession).where(
+            SpecSession.project_id == project_id, SpecSession.slug == slug, SpecSession.deleted.is_(False)
+        )
+        return self._session.scalars(query).one_or_none()
 
     def slugs(self, project_id: UUID, prefix: str) -> set[str]:
         """Return the slugs of a project that start with ``prefix``, those of deleted sessions too."""
@@ -119,6 +135,11 @@ class SpecRepository:
         """Return everything that runs ever said about a session's criteria."""
         return self._session.scalars(select(EvidenceRow).where(EvidenceRow.session_id == session_id)).all()
 
+    def project_evidence(self, project_id: UUID) -> Sequence[EvidenceRow]:
+        """Return everything that runs ever said about the criteria of a project's sessions."""
+        query = select(EvidenceRow).join(SpecSession, SpecSession.id == EvidenceRow.session_id)
+        return self._session.scalars(query.where(SpecSession.project_id == project_id, ~SpecSession.deleted)).all()
+
     def projections(self, session_id: UUID, target: str) -> dict[DocumentType, Projection]:
         """Return what was last written to, or read from, the files of ``target``."""
         query = select(Projection).where(Projection.session_id == session_id, Projection.target == target)
@@ -127,8 +148,23 @@ class SpecRepository:
     def add_projection(self, row: Projection) -> None:
         """Store what was written to a file."""
         self._session.add(row)
-    def project_evidence(self, project_id: UUID) -> Sequence[EvidenceRow]:
-        """Return everything that runs ever said about the criteria of a project's sessions."""
-        query = select(EvidenceRow).join(SpecSession, SpecSession.id == EvidenceRow.session_id)
-        return self._session.scalars(query.where(SpecSession.project_id == project_id, ~SpecSession.deleted)).all()
 
+    def open_conflicts(self, session_id: UUID) -> Sequence[SyncConflict]:
+        """Return the conflicts of a session that wait for a person."""
+        query = select(SyncConflict).where(SyncConflict.session_id == session_id, SyncConflict.status == "open")
+        return self._session.scalars(query.order_by(SyncConflict.id)).all()
+
+    def conflicts(self, session_id: UUID, page: PageRequest, *, status: str | None) -> Sequence[SyncConflict]:
+        """Return up to ``page.limit + 1`` conflicts of a session, newest first."""
+        query = select(SyncConflict).where(SyncConflict.session_id == session_id)
+        if status is not None:
+            query = query.where(SyncConflict.status == status)
+        return self._session.scalars(newest_first(query, SyncConflict, page)).all()
+
+    def find_conflict(self, conflict_id: UUID) -> SyncConflict | None:
+        """Return a conflict."""
+        return self._session.scalars(select(SyncConflict).where(SyncConflict.id == conflict_id)).one_or_none()
+
+    def add_conflict(self, row: SyncConflict) -> None:
+        """Store a new conflict."""
+        self._session.add(row)

@@ -107,11 +107,11 @@ def compare(kind: DocumentType, before: str, after: str) -> list[BlockChange]:
     """Return what became of each block, in the order of ``after``, removed ones where they stood."""
     old, new = split(kind, before), split(kind, after)
     old_by_id, new_ids = {segment.id: segment for segment in old}, {segment.id for segment in new}
-    moved = _moved(old, new)
+    elsewhere = moved(old, new)
     removed = _removed_after(old, new_ids)
     changes = [_removal(segment) for segment in removed.get("", [])]
     for segment in new:
-        changes.append(_change(old_by_id.get(segment.id), segment, moved=segment.id in moved))
+        changes.append(_change(old_by_id.get(segment.id), segment, moved=segment.id in elsewhere))
         changes += [_removal(gone) for gone in removed.get(segment.id, [])]
     return changes
 
@@ -139,7 +139,7 @@ def _change(old: Segment | None, new: Segment, *, moved: bool) -> BlockChange:
     return BlockChange(new.id, kind, new.label, new.title, old.shown, new.shown, moved)
 
 
-def _moved(old: Sequence[Segment], new: Sequence[Segment]) -> set[str]:
+def moved(old: Sequence[Segment], new: Sequence[Segment]) -> set[str]:
     """Return the blocks that changed their place: as few as explain the new order, and those with another parent."""
     places = {segment.id: place for place, segment in enumerate(old)}
     parents = {segment.id: segment.parent for segment in old}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from slugify import slugify
@@ -15,7 +15,7 @@ from devstudio_server.projects.service import ProjectService
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.specs.approvals import DocumentGates
-from devstudio_server.specs.documents import DocumentStore
+from devstudio_server.specs.documents import DocumentStore, FileTarget
 from devstudio_server.specs.errors import (
     DocumentTypeUnknown,
     DocumentVersionNotFound,
@@ -49,6 +49,7 @@ from devstudio_server.specs.schemas import (
     TaskUpdate,
 )
 from devstudio_server.specs.status import Standing, proofs_of, standings
+from devstudio_server.specs.sync_files import ALL_FILES, MARKDOWN_FILES, SyncedFiles
 
 MAX_SLUG = 60
 MAX_VERSION_DIGITS = 9
@@ -65,8 +66,8 @@ class SpecService:
         self.projects = ProjectService(session, actor, git, workspaces)
         self.documents = DocumentStore(self._specs, actor)
         self.gates = DocumentGates(self._specs)
-
         self.evidence = EvidenceLedger(session)
+
     def create(self, payload: SpecSessionCreate) -> SpecSession:
         """Create a session with three empty documents in a project that may be changed."""
         project = self.projects.get_writable(payload.project_id)
@@ -120,37 +121,53 @@ class SpecService:
         session.deleted = True
         session.version += 1
 
-    def write(self, session: SpecSession, texts: dict[DocumentType, str], *, notebook: bool = True) -> None:
-        """Store new texts, derive criteria, tasks and statuses, and let the files follow.
+    def write(
+        self,
+        session: SpecSession,
+        texts: dict[DocumentType, str],
+        *,
+        notebook: bool = True,
+        sources: Collection[FileTarget] = ALL_FILES,
+        conflicts_changed: bool = False,
+    ) -> SyncedFiles:
+        """Store new texts and what was changed in the files, derive criteria, tasks and statuses; the files follow.
 
         ``notebook=False`` leaves the notebook's file to the caller, who is saving it.
         """
-        edited = self._session.is_modified(session)
+        edited = self._session.is_modified(session) or conflicts_changed
         before = self.documents.texts(session)
         changed = self.documents.store(session, texts)
-        if edited or changed:
+        files = self.files(session)
+        taken_in = files.take_in(self.documents.texts(session) if changed else before, sources)
+        changed += self.documents.store(session, taken_in)
+        after = self.documents.texts(session) if changed else before
+        files.book.follow(after)
+        if edited or changed or files.book.changed:
             session.version += 1
         if changed:
             if session.status == SessionStatus.DRAFT:
                 session.status = SessionStatus.ACTIVE
-            after = self.documents.texts(session)
             self.gates.follow(session, before, after)
             self._index(session).rebuild(after)
         self._specs.flush()
-        self.project_files(session, notebook=notebook)
+        after_commit(self._session, files.project(after, ALL_FILES if notebook else MARKDOWN_FILES))
+        return files
 
-    def project_files(self, session: SpecSession, *, notebook: bool = True) -> None:
-        """Write the session's files after the commit."""
+    def files(self, session: SpecSession) -> SyncedFiles:
+        """Return what reads and writes the files of a session."""
         tree = self.projects.tree(self.projects.get(session.project_id))
-        write = self.documents.project(session, tree, notebook=notebook)
-        after_commit(self._session, write)
+        return SyncedFiles(self._specs, self._actor, session, tree)
+
+    def project_files(self, session: SpecSession) -> None:
+        """Write the files of a new session after the commit."""
+        files = self.files(session)
+        after_commit(self._session, files.project(files.take_in(self.documents.texts(session)), ALL_FILES))
 
     def read(self, session: SpecSession) -> SpecSessionRead:
         """Return the public shape of a session, and write its files again if they are gone."""
-        tree = self.projects.tree(self.projects.get(session.project_id))
-        after_commit(self._session, self.documents.restore(session, tree))
         rows, approvals = self.documents.rows(session), self.gates.rows(session.id)
         texts = {kind: row.content for kind, row in rows.items()}
+        after_commit(self._session, self.files(session).restore(texts))
         documents = {kind.value: _document_read(rows.get(kind), approvals.get(kind)) for kind in DocumentType}
         summary = SpecSessionSummary.model_validate(session).model_dump()
         return SpecSessionRead(**summary, documents=Documents(**documents), warnings=[*self.warnings(texts)])

@@ -36,7 +36,7 @@ class Deeds:
     """Does every operation that changes something once, each under a request id of its own."""
 
     def __init__(self, team: Team, server: Studio) -> None:
-        self.tenant = new_id()
+        self.tenant, self.url = new_id(), server.url
         self.admin = team.api(server.url, self.tenant, user="ana")
         self.other = team.api(server.url, self.tenant, user="rui")
         self.leaver = team.api(server.url, self.tenant, user="lea")
@@ -62,6 +62,7 @@ class Deeds:
         session = self.do("create_spec_session", "POST", "spec-sessions", made)
         documents = {"documents": {"requirements": REQUIREMENTS, "tasks": TASKS}}
         self.do("update_spec_session", "PUT", f"spec-sessions/{session['id']}", documents)
+        self.sync(session)
         tasks = self.admin.get(f"spec-sessions/{session['id']}/tasks").expect(200)["items"]
         self.do("update_task", "PUT", f"tasks/{tasks[0]['id']}", {"priority": "high"})
         self.do("put_agent_settings", "PUT", f"projects/{project['id']}/agent-settings", {"model": "offline"})
@@ -74,6 +75,23 @@ class Deeds:
         self.do("generate_text", "POST", "ai/generate", {"prompt": "Say hello.", "model": "offline"})
         self.do("plan", "POST", "plan", {"session_id": session["id"], "stage": "design", "model": "offline"})
         return project, session, tasks
+
+    def sync(self, session: dict[str, Any]) -> None:
+        home, folder = f"spec-sessions/{session['id']}", session["notebook_path"].rpartition("/")[0]
+
+        def elsewhere(old: str, new: str) -> str:
+            text = str(self.admin.get(home).expect(200)["documents"]["requirements"]["content"])
+            body = {"type": "file", "format": "text", "content": text.replace(old, new)}
+            self.admin.send("PUT", f"{self.url}/api/contents/{folder}/requirements.md", json=body).expect(200)
+            return text
+
+        elsewhere("add them", "sum them")
+        self.do("sync_spec_session", "POST", f"{home}/sync", {})
+        text = elsewhere("sum them", "count them")
+        both = {"documents": {"requirements": text.replace("sum them", "total them")}}
+        self.admin.send("PUT", home, json=both).expect(200)
+        conflict = self.admin.get(f"{home}/conflicts").expect(200)["items"][0]
+        self.do("resolve_conflict", "POST", f"conflicts/{conflict['id']}/resolve", {"choice": "theirs"})
 
     def propose(self, project: dict[str, Any]) -> None:
         session = self.admin.post("spec-sessions", {"project_id": project["id"], "title": "Proposed"}).expect(201)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +13,12 @@ import pytest
 from devstudio_server.kit.ids import new_id
 from devstudio_server.projects.errors import ProjectArchived
 from devstudio_server.projects.schemas import ProjectUpdate, SettableStatus
-from devstudio_server.specs.errors import DocumentConflict, NotebookUnreadable, SpecSessionNotFound
+from devstudio_server.specs.conflict_schemas import ConflictQuery, ConflictRead
+from devstudio_server.specs.errors import NotebookUnreadable, SpecSessionNotFound
 from devstudio_server.specs.markdown import strip_ids
 from devstudio_server.specs.schemas import SpecSessionRead
+from devstudio_server.specs.service import SpecService
+from devstudio_server.specs.sync import ConflictService, conflict_read
 from support.domain_world import REQUIREMENTS, TASKS, DomainWorld
 
 Notebook = dict[str, Any]
@@ -49,6 +53,13 @@ def edit(notebook: Notebook, old: str, new: str) -> Notebook:
     assert len(found) == 1
     found[0]["source"] = found[0]["source"].replace(old, new)
     return edited
+
+
+def conflicts(domain: DomainWorld, session: SpecSessionRead) -> Sequence[ConflictRead]:
+    with domain.unit() as unit:
+        specs = SpecService(unit, domain.actor, domain.git, domain.workspaces)
+        page = ConflictService(unit, domain.actor, specs).list(session.id, ConflictQuery(status="open"))
+        return [conflict_read(row) for row in page.items]
 
 
 def test_an_edit_becomes_a_new_version_and_its_tasks(domain: DomainWorld, session: SpecSessionRead) -> None:
@@ -132,15 +143,21 @@ def test_changes_of_the_same_lines_conflict_and_nothing_is_lost(domain: DomainWo
     opened = on_disk(domain, session)
     domain.write(session.id, tasks=session.documents.tasks.content.replace("Say thanks", "Say please"))
     server = domain.read(session.id)
-    stale = edit(opened, "Say thanks", "Say hello")
-    for _ in range(2):  # trying again must not make it pass
-        with pytest.raises(DocumentConflict, match="copy it") as refused:
-            save(domain, session, stale)
-        assert refused.value.extra == {"document": "tasks"}
-        assert domain.read(session.id) == server
-    reloaded = edit(on_disk(domain, session), "Say please", "Say hello")
-    save(domain, session, reloaded)
-    assert "Say hello" in domain.read(session.id).documents.tasks.content
+    stale = edit(edit(opened, "Say thanks", "Say hello"), "answer 0", "answer zero")
+    versions = []
+    for _ in range(3):  # trying again must neither make it pass nor double it
+        written = save(domain, session, stale)
+        conflict, *more = conflicts(domain, session)
+        assert not more
+        assert (conflict.ours, conflict.theirs) == ("- [ ] 2. Say please", "- [ ] 2. Say hello")
+        assert (conflict.base, conflict.source, conflict.who) == ("- [ ] 2. Say thanks", "editor", domain.actor.name)
+        assert "Say hello" in json.dumps(written)
+        assert "Say please" not in json.dumps(written)
+        now = domain.read(session.id)
+        assert now.documents.tasks == server.documents.tasks
+        assert "answer zero" in now.documents.requirements.content
+        versions.append((now.version, conflict.version))
+    assert versions == [versions[0]] * 3
 
 
 def test_an_editor_that_saves_on_and_on_never_conflicts_with_itself(

@@ -114,23 +114,25 @@ def test_ids_of_a_document_that_lost_its_comments_stay(domain: DomainWorld, sess
     assert (after.id, after.title) == (before.id, "Write the best adder")
 
 
-def test_a_file_edited_by_another_program_is_kept_aside(domain: DomainWorld, session: SpecSessionRead) -> None:
+def test_files_edited_by_other_programs_are_taken_in_before_they_are_written(
+    domain: DomainWorld, session: SpecSessionRead
+) -> None:
     path = domain.tree(session.project_id).root / ".devstudio/specs/first"
     (path / "design.md").write_text("# My own design\n")
     notebook = json.loads((path / "first.ipynb").read_text())
     notebook["cells"][0]["source"] = ["edited in vim"]
     (path / "first.ipynb").write_text(json.dumps(notebook))
     (path / "tasks.md").write_bytes(b"\xff not text")
-    domain.write(session.id, design="# Ours\n", tasks=TASKS + "\n")
+    after = domain.write(session.id, design="# Ours\n", tasks=TASKS + "\n")
     files = folder(domain, session)
     kept = {name: content for name, content in files.items() if ".edited-" in name}
-    assert sorted(name.split(".edited-")[0] for name in kept) == ["design", "first", "tasks"]
-    assert b"# My own design\n" in kept.values()
-    assert b"\xff not text" in kept.values()
-    assert any(b"edited in vim" in content for content in kept.values())
-    assert files["design.md"].startswith(b"# Ours")
-    assert b"edited in vim" not in files["first.ipynb"]
-    assert len(files) == 7
+    assert [name.split(".edited-")[0] for name in kept] == ["tasks"], "what can be read is merged, not kept aside"
+    assert [*kept.values()] == [b"\xff not text"]
+    assert after.documents.requirements.content.startswith("edited in vim")
+    assert files["requirements.md"].startswith(b"edited in vim")
+    assert after.documents.design.content == "# Ours\n"
+    assert files["design.md"] == b"# My own design\n", "both wrote it anew: the file keeps its text until answered"
+    assert len(files) == 5
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[1]", b'{"cells": [{}], "metadata": {}}'])

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from devstudio_evidence.content import APPROVAL_TYPE, PATCH_TYPE, Content
+from devstudio_evidence.git_objects import Commit
 
 APPROVED_BY = "DevStudio-Approved-By"
 _SKEW_S = 1
@@ -38,10 +39,9 @@ def names(content: Content, approval: dict[str, Any], patch: dict[str, Any]) -> 
     return said == (content.digest(_envelope(approval)), patch["diff_sha256"], patch["revision"])
 
 
-def check_count(
-    content: Content, member: str, statement: dict[str, Any], patch: dict[str, Any], committed_at: int
-) -> None:
+def check_count(content: Content, member: str, statement: dict[str, Any], patch: dict[str, Any], made: Commit) -> None:
     """Check that those approvals that a run stood on are there, and were enough when it committed."""
+    committed_at = made.committed_at
     digests = {content.digest(f"approvals/{name}"): f"approvals/{name}" for name in content.below("approvals")}
     counted: dict[str, dict[str, Any]] = {}
     for digest in statement["approvals"]:
@@ -58,6 +58,10 @@ def check_count(
             content.report.wrong(digests[digest], f"The patch was committed on this approval, but {why}.")
         else:
             counted[approval["user_id"]] = approval
+    named = {value.split()[0] for value in made.trailers.get(APPROVED_BY, []) if value}
+    if named != set(counted):
+        said = f"The trailers {APPROVED_BY} of the commit name others than the approvals that hold."
+        content.report.wrong(f"commits/{statement['commit']}", said)
     needed = max(1, int(patch["required_approvals"]))
     if len(counted) < needed:
         said = f"{len(counted)} of {needed} approvals by different people hold for the patch {patch['patch_id']}."

@@ -50,7 +50,7 @@ def _check_proof(content: Content, folder: str, run: dict[str, Any]) -> None:
         made = commit(content, statement["commit"], member)
         if made is not None:
             _check_commit(content, made, statement, patch)
-            check_approvals.check_count(content, member, statement, patch, made.committed_at)
+            check_approvals.check_count(content, member, statement, patch, made)
 
 
 def _check_run(content: Content, member: str, run: dict[str, Any], statement: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from devstudio_server.execution import handlers as execution
 from devstudio_server.execution import log_handlers as logs
 from devstudio_server.kv import handlers as kv
 from devstudio_server.patches import handlers as patches
+from devstudio_server.patches import review_handlers as reviews
 from devstudio_server.planning import handlers as planning
 from devstudio_server.planning import optimize_handlers as optimizing
 from devstudio_server.planning import proposal_handlers as proposals
@@ -32,6 +33,7 @@ def all_operations() -> list[Operation]:
         planning,
         proposals,
         patches,
+        reviews,
         execution,
         logs,
         egress,

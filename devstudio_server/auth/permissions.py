@@ -34,6 +34,7 @@ class Permission(StrEnum):
     EGRESS_APPROVE = "egress:approve"
     DEPLOY_TRIGGER = "deploy:trigger"
     DEPLOY_APPROVE = "deploy:approve"
+    POLICY_UPDATE = "policy:update"
     BUDGET_UPDATE = "budget:update"
     AUDIT_READ = "audit:read"
     USER_READ = "user:read"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -36,6 +36,10 @@ class IdentityRepository:
     def find_user(self, user_id: UUID) -> UserRow | None:
         """Return the mirror of a person, or None."""
         return self._session.scalars(select(UserRow).where(UserRow.user_id == user_id)).one_or_none()
+
+    def list_users(self, user_ids: Collection[UUID]) -> Sequence[UserRow]:
+        """Return the mirrors of those of ``user_ids`` who were here."""
+        return self._session.scalars(select(UserRow).where(UserRow.user_id.in_(user_ids))).all()
 
     def find_launch_code(self, code_sha256: str) -> LaunchCode | None:
         """Return a launch code by the digest of its secret, or None."""

@@ -59,8 +59,8 @@ def get_patch(call: Call, patch_id: UUID) -> PatchRead:
     errors=(Conflict,),
 )
 def approve_patch(call: Call, patch_id: UUID, body: ApproveRequest) -> PatchRead:
-    """Approve the bytes named by the digest; refused when the patch has others."""
-    return _review(call).approve(patch_id, body.digest)
+    """Approve the bytes named by the digest; refused when the patch has others, or the approval would not count."""
+    return _review(call).approve(patch_id, body.digest, revision=body.revision, expected=call.if_match)
 
 
 @operations.operation(

@@ -12,19 +12,13 @@ from devstudio_server.auth.people import People
 from devstudio_server.db import Actor, check_version
 from devstudio_server.kit.clock import now
 from devstudio_server.patches.content import digest_of
-from devstudio_server.patches.errors import (
-    BranchMismatch,
-    DigestMismatch,
-    NothingToWithdraw,
-    PatchNotApproved,
-    PatchNotPending,
-)
+from devstudio_server.patches.errors import DigestMismatch, NothingToWithdraw, PatchNotPending
 from devstudio_server.patches.models import Approval, Patch
 from devstudio_server.patches.policy import ReviewPolicyService
 from devstudio_server.patches.policy_schemas import PolicyRead, PolicyWrite
 from devstudio_server.patches.repository import PatchRepository
-from devstudio_server.patches.review_rules import OPEN, ReviewRules, Standing
-from devstudio_server.patches.schemas import ApproveRequest, PatchRead, PatchStatus
+from devstudio_server.patches.review_rules import OPEN, Standing
+from devstudio_server.patches.schemas import PatchRead, PatchStatus
 from devstudio_server.patches.service import PatchService
 from devstudio_server.projects.models import Project
 from devstudio_server.specs.schemas import TaskStatus
@@ -43,7 +37,7 @@ class ReviewService:
         self._rows = PatchRepository(session)
         self._people = People(session)
         self.patches = PatchService(session, actor, ports)
-        self.rules = ReviewRules(session, actor, self.patches.specs.projects)
+        self.rules = self.patches.rules
         self.policies = ReviewPolicyService(session, actor)
 
     def standing(self, patch: Patch) -> Standing:
@@ -55,42 +49,33 @@ class ReviewService:
 
         Called when a patch is asked to be applied, when its run is prepared, and in the unit that moves the branch.
         """
-        if branch is not None and branch != patch.branch:
-            raise BranchMismatch(f"The patch is approved for the branch {patch.branch}, not for {branch}.")
-        if patch.status not in OPEN:
-            raise PatchNotApproved(f"The patch is {patch.status}. Only an approved patch is applied.")
-        standing = self.standing(patch)
-        if standing.approved:
-            return standing.approvals
-        digest = digest_of(patch.patch_content)
-        if patch.status == PatchStatus.APPROVED and not any(row.digest == digest for row in self._all(patch)):
-            raise DigestMismatch("No approval names the bytes that this patch has now, so it was not applied.")
-        reasons = "".join(f" {row.approval.user_name or 'Someone'}'s approval is void: {row.why}" for row in standing.void)
-        needed = f"{len(standing.approvals)} of {standing.rule.needed} approvals count"
-        raise PatchNotApproved(f"The patch is pending: {needed}. Only an approved patch is applied.{reasons}")
+        return self.rules.require(patch, branch)
 
-    def approve(self, patch_id: UUID, asked: ApproveRequest, expected: int | None = None) -> PatchRead:
+    def approve(
+        self, patch_id: UUID, digest: str, *, revision: int | None = None, expected: int | None = None
+    ) -> PatchRead:
         """Approve the bytes that the digest names.
 
-        Raises `DigestMismatch` when the patch has other bytes or, if one is named, another revision; `OwnPatch` when the
-        actor had a hand in it, unless the policy does without a second person; `ApprovalWouldNotCount`.
+        Raises `DigestMismatch` when the patch has other bytes or, if one is named, another revision; `OwnPatch` when
+        the actor had a hand in it, unless the policy does without a second person; `ApprovalWouldNotCount`.
         """
         patch = self._open(patch_id)
-        digest = digest_of(patch.patch_content)
-        if asked.digest.removeprefix("sha256:").lower() != digest:
+        if digest.removeprefix("sha256:").lower() != digest_of(patch.patch_content):
             raise DigestMismatch("The digest is not this patch's, so nothing was approved. Look at the preview again.")
-        if asked.revision not in {None, patch.revision}:
-            message = f"The patch is at revision {patch.revision} now, so nothing was approved. Look at the preview again."
+        if revision not in {None, patch.revision}:
+            message = (
+                f"The patch is at revision {patch.revision} now, so nothing was approved. Look at the preview again."
+            )
             raise DigestMismatch(message)
         check_version(patch, expected)
         standing = self.standing(patch)
         if standing.obstacle is not None:
             raise standing.obstacle
-        self._rows.add(self._approval(patch, digest, standing))
-        self.settle(patch)
+        self._rows.add(self._approval(patch, standing))
+        self.settle(patch, touched=True)
         return self.patches.read(patch_id)
 
-    def _approval(self, patch: Patch, digest: str, standing: Standing) -> Approval:
+    def _approval(self, patch: Patch, standing: Standing) -> Approval:
         known = self._people.known([self._actor.user_id]).get(self._actor.user_id)
         at = now()
         return Approval(
@@ -98,7 +83,7 @@ class ReviewService:
             user_id=self._actor.user_id,
             user_name=self._actor.name,
             email=known.email if known else "",
-            digest=digest,
+            digest=patch.digest,
             revision=patch.revision,
             self_reviewed=standing.own,
             policy_version=standing.rule.version,
@@ -114,7 +99,7 @@ class ReviewService:
             raise NothingToWithdraw("There is no approval of yours to withdraw.")
         for row in mine:
             row.withdrawn_at = now()
-        self.settle(patch)
+        self.settle(patch, touched=True)
         return self.patches.read(patch_id)
 
     def reject(self, patch_id: UUID, reason: str) -> PatchRead:
@@ -134,22 +119,15 @@ class ReviewService:
             self.settle(patch)
         return read
 
-    def settle(self, patch: Patch) -> None:
-        """Bring the status of an open patch to what its approvals say."""
+    def settle(self, patch: Patch, *, touched: bool = False) -> None:
+        """Bring the status of an open patch to what its approvals say; ``touched`` when one came or went."""
         standing = self.standing(patch)
         status = PatchStatus.APPROVED if standing.approved else PatchStatus.PENDING
+        changed = status != patch.status
         patch.approved_by = standing.approvals[-1].user_id if standing.approved else None
-        if status == patch.status and standing.approved:
-            return
-        was = patch.status
-        self.patches.set_status(patch, status)
-        said = "The patch is approved and waits to be applied."
-        if not standing.approved:
-            plural = "" if standing.missing == 1 else "s"
-            said = f"The patch waits for review: {standing.missing} approval{plural} missing."
-            if was == PatchStatus.PENDING and not standing.approvals:
-                return
-        self.patches.specs.record_progress(patch.task_id, TaskStatus.REVIEW, said)
+        if changed or touched:
+            self.patches.set_status(patch, status)
+            self.patches.specs.record_progress(patch.task_id, TaskStatus.REVIEW, _told(standing))
 
     def _all(self, patch: Patch) -> Sequence[Approval]:
         return self._rows.approvals([patch.id])[patch.id]
@@ -159,3 +137,10 @@ class ReviewService:
         if patch.status not in OPEN:
             raise PatchNotPending(f"The patch is {patch.status} already. Generate a new one to change it.")
         return patch
+
+
+def _told(standing: Standing) -> str:
+    if standing.approved:
+        return "The patch is approved and waits to be applied."
+    missing = "1 approval is" if standing.missing == 1 else f"{standing.missing} approvals are"
+    return f"The patch waits for review: {missing} missing."

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from devstudio_server.ai.schemas import UsageRead
 from devstudio_server.execution.schemas import Failure, RunStatus
+from devstudio_server.patches.review_schemas import ApprovalRead, ContributorRead, ReviewRead
 from devstudio_server.web.schemas import ListQuery, Payload, Shape
 
 
@@ -77,36 +78,24 @@ class FixRound(Shape):
 
 
 class PatchedFile(Shape):
-    """A file that a patch changes, with its counts of lines."""
+    """A file that a patch changes, with its counts of lines. Modes and sizes are null where the file is not there."""
 
     path: str
     change: Change
     additions: int
     deletions: int
+    old_mode: str | None = None
+    new_mode: str | None = Field(None, description="`100755` for a file that can be run, `100644` for any other.")
+    binary: bool = False
+    old_size: int | None = None
+    new_size: int | None = None
 
 
-class FileComparison(Shape):
+class FileComparison(PatchedFile):
     """Both sides of a file; null where it does not exist, and for ``binary`` files."""
 
-    path: str
-    change: Change
     old: str | None
     new: str | None
-    binary: bool = False
-    additions: int
-    deletions: int
-
-
-class ApprovalRead(Shape):
-    """Someone approved the bytes named by ``digest``. ``self_reviewed`` marks the author's own approval."""
-
-    id: UUID
-    user_id: UUID
-    user_name: str
-    digest: str
-    revision: int = Field(description="The patch's `revision` that was approved. Only its newest counts.")
-    self_reviewed: bool
-    created_at: datetime
 
 
 class PatchRead(Shape):
@@ -133,7 +122,10 @@ class PatchRead(Shape):
     created_by: UUID
     approved_by: UUID | None
     approvals: list[ApprovalRead]
+    contributors: list[ContributorRead] = Field(description="Who had a hand in it. None of them counts as approver.")
+    review: ReviewRead
     rejected_reason: str | None
+    rejected_by: UUID | None
     applied_at: datetime | None
     commit: str | None
     run_id: UUID | None
@@ -162,7 +154,13 @@ class PatchPreview(Shape):
     patch_id: UUID
     task_id: UUID
     status: PatchStatus
+    branch: str
+    revision: int
     base: str
+    head: str | None = Field(description="The newest commit of `branch`; null when the branch is gone.")
+    base_moved: bool = Field(
+        description="Whether the branch is elsewhere than `base`. A rebase brings the patch there."
+    )
     digest: str
     diff: str
     files: list[FileComparison]
@@ -175,12 +173,17 @@ class ApproveRequest(Payload):
     digest: str = Field(
         min_length=64, max_length=71, description="`digest` of the preview; `sha256:` before it is allowed."
     )
+    revision: int | None = Field(
+        None,
+        ge=1,
+        description="`revision` that was looked at. With it, a patch whose base moved is refused, too.",
+    )
 
 
 class RejectRequest(Payload):
     """A rejection says why."""
 
-    reason: str = Field(min_length=1, max_length=10_000)
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000)]
 
 
 class ApplyRequest(Payload):

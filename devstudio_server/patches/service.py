@@ -17,22 +17,22 @@ from devstudio_server.execution.service import RunService
 from devstudio_server.jobs import JobQueue
 from devstudio_server.kit.pagination import page_of
 from devstudio_server.patches.content import PatchContent, compare
+from devstudio_server.patches.contributors import Contributors
 from devstudio_server.patches.errors import (
     ApplyUnderWay,
     BranchInvalid,
     BranchMismatch,
-    PatchNotApproved,
     PatchNotFound,
     PatchNotPending,
 )
-from devstudio_server.patches.models import Approval, Patch, PatchRevision
+from devstudio_server.patches.models import Patch, PatchRevision
 from devstudio_server.patches.repository import PatchRepository
+from devstudio_server.patches.review_rules import ReviewRules, Standing
+from devstudio_server.patches.review_shapes import review_fields
 from devstudio_server.patches.schemas import (
     ApplyResult,
-    ApprovalRead,
     FixRound,
     LoopEnd,
-    PatchedFile,
     PatchOrigin,
     PatchPreview,
     PatchQuery,
@@ -80,6 +80,7 @@ class PatchService:
         self._actor = actor
         self._patches = PatchRepository(session)
         self.specs = SpecService(session, actor, ports.get(GitStorage), ports.get(WorkspaceStorage))
+        self.rules = ReviewRules(session, actor, self.specs.projects)
         self.runs = RunService(session, actor, ports.get(JobQueue), ports.get(LogStorage), ports.get(RunControl))
 
     def create(self, task: Task, project: Project, content: PatchContent, origin: Origin) -> Patch:
@@ -136,13 +137,24 @@ class PatchService:
         return patch
 
     def _note_revision(self, patch: Patch, reason: RevisionReason) -> None:
-        """Write down what the patch is now. HOOK: `Contributors.note` and `seal` belong here, at the end."""
+        """Write down what the patch is now, and who made it so."""
         revision = PatchRevision(patch_id=patch.id, number=patch.revision, reason=reason)
         for name in ("patch_content", "digest", "branch", "base", "result_tree", "files"):
             setattr(revision, name, getattr(patch, name))
         revision.author_id, revision.author_name = self._actor.user_id, self._actor.name
         self._patches.add(revision)
+        self._note_hand(patch, reason)
         self.repository(patch).keep(f"revisions/{patch.id}/{patch.revision}", patch.result_tree)
+
+    def _note_hand(self, patch: Patch, reason: RevisionReason) -> None:
+        """Note the actor as author, and as prompter of what a model wrote; or as editor of what was there."""
+        contributors = Contributors(self._session)
+        if reason is not RevisionReason.CREATED:
+            contributors.note(patch, self._actor, "editor")
+        elif patch.origin in (PatchOrigin.GENERATED, PatchOrigin.REFACTORED):
+            contributors.note(patch, self._actor, "author", "prompter")
+        else:
+            contributors.note(patch, self._actor, "author")
 
     def get(self, patch_id: UUID) -> Patch:
         """Return a patch of a project that is still there; raises `PatchNotFound`."""
@@ -161,8 +173,8 @@ class PatchService:
         return self._read([self.get(patch_id)])[0]
 
     def _read(self, patches: Sequence[Patch]) -> Sequence[PatchRead]:
-        approvals = self._patches.approvals([patch.id for patch in patches])
-        return [_patch_read(patch, approvals[patch.id]) for patch in patches]
+        standings = self.rules.standings(patches)
+        return [_patch_read(patch, standings[patch.id]) for patch in patches]
 
     def list(self, query: PatchQuery) -> ListPage[PatchRead]:
         """Return one page of patches, newest first."""
@@ -171,20 +183,28 @@ class PatchService:
         return ListPage[PatchRead](items=[*self._read(page.items)], next_cursor=page.next_cursor)
 
     def preview(self, patch_id: UUID) -> PatchPreview:
-        """Return the diff and both sides of every file."""
+        """Return the diff and both sides of every file, and whether the branch has moved since."""
         patch = self.get(patch_id)
         repository = self.repository(patch)
-        files = [PatchedFile.model_validate(file) for file in patch.files]
+        head = repository.head(patch.branch)
         return PatchPreview(
             patch_id=patch.id,
             task_id=patch.task_id,
             status=PatchStatus(patch.status),
+            branch=patch.branch,
+            revision=patch.revision,
             base=patch.base,
+            head=head,
+            base_moved=head != patch.base,
             digest=patch.digest,
             diff=patch.patch_content,
-            files=compare(repository, repository.tree(patch.base), patch.result_tree, files),
+            files=compare(repository, repository.tree(patch.base), patch.result_tree),
             warnings=patch.warnings,
         )
+
+    def revisions(self, patch_id: UUID) -> Sequence[PatchRevision]:
+        """Return what a patch was, oldest first."""
+        return self._patches.revisions(self.get(patch_id).id)
 
     def set_status(self, patch: Patch, status: PatchStatus) -> None:
         """Note where a patch stands now."""
@@ -195,8 +215,7 @@ class PatchService:
     def apply(self, patch_id: UUID, branch: str | None) -> ApplyResult:
         """Queue the run that applies an approved patch, tests it, and commits when the tests pass."""
         patch = self.get(patch_id)
-        if patch.status != PatchStatus.APPROVED:
-            raise PatchNotApproved(f"The patch is {patch.status}. Only an approved patch is applied.")
+        self.rules.require(patch)
         project = self.specs.projects.get_writable(patch.project_id)
         self._refuse_second_run(patch)
         target = self._branch(patch, project, branch)
@@ -250,6 +269,7 @@ def criterion_warnings(criteria: Sequence[str], contents: Sequence[str]) -> list
     return [f"No test in this patch names criterion {key}, so the run cannot prove it." for key in unnamed]
 
 
-def _patch_read(patch: Patch, approvals: Sequence[Approval]) -> PatchRead:
-    values = {name: getattr(patch, name) for name in PatchRead.model_fields if name != "approvals"}
-    return PatchRead(**values, approvals=[ApprovalRead.model_validate(row) for row in approvals])
+def _patch_read(patch: Patch, standing: Standing) -> PatchRead:
+    told = review_fields(patch, standing)
+    values = {name: getattr(patch, name) for name in PatchRead.model_fields if name not in told}
+    return PatchRead(**values, **told)

@@ -22,6 +22,10 @@ def test_roles_have_what_the_matrix_says(role: Role) -> None:
     assert permissions_of([role]) == MATRIX[role] == ROLE_PERMISSIONS[role]
 
 
+def test_only_administrators_change_what_a_review_needs() -> None:
+    assert [role for role in Role if "policy:update" in ROLE_PERMISSIONS[role]] == [Role.ADMIN_DEVSTUDIO]
+
+
 def test_several_roles_add_up_and_none_is_nothing() -> None:
     assert permissions_of([]) == frozenset()
     assert permissions_of([Role.REVIEWER, Role.EXECUTOR]) == MATRIX[Role.REVIEWER] | MATRIX[Role.EXECUTOR]

@@ -123,8 +123,6 @@ def test_a_decided_patch_is_not_decided_again(domain: DomainWorld, session: Spec
     domain.approve(patch)
     with pytest.raises(PatchNotPending, match="approved"):
         domain.approve(patch)
-    with pytest.raises(PatchNotPending), domain.reviews() as reviews:
-        reviews.reject(patch, "too late")
     other = domain.patch(domain.tasks(session.id)[0].id, {"x": "1"})
     with domain.reviews() as reviews:
         reviews.reject(other, "no tests")
@@ -134,6 +132,19 @@ def test_a_decided_patch_is_not_decided_again(domain: DomainWorld, session: Spec
         reviews.reject(other, "again")
     assert count(domain, Approval) == 1
     assert read(domain, other).rejected_reason == "no tests"
+
+
+def test_an_approved_patch_is_rejected_while_it_is_not_applied(domain: DomainWorld, patch: UUID) -> None:
+    domain.approve(patch)
+    with domain.reviews() as reviews:
+        rejected = reviews.reject(patch, "On second thought: no tests.")
+    assert (rejected.status, rejected.rejected_by, rejected.approved_by) == (
+        PatchStatus.REJECTED,
+        domain.actor.user_id,
+        None,
+    )
+    with pytest.raises(PatchNotApproved, match="rejected"):
+        domain.apply(patch)
 
 
 def test_only_an_approved_patch_is_applied(domain: DomainWorld, session: SpecSessionRead, patch: UUID) -> None:

@@ -32,7 +32,6 @@ from devstudio_server.auth.user import NOBODY, actor_of_user
 from devstudio_server.db import current_actor
 from devstudio_server.egress.configuration import EgressConfiguration
 from devstudio_server.egress.service import expire_leases, remove_old_requests
-from devstudio_server.egress.settings import EgressSettings
 from devstudio_server.events.feeds import EventFeeds
 from devstudio_server.events.service import EventService
 from devstudio_server.execution.command_policy import DEADLINE_S, PROGRAMS
@@ -55,6 +54,7 @@ from devstudio_server.operations import all_operations
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.settings import DataFolder, default_data_dir
+from devstudio_server.specs.configuration import SyncConfiguration, Watch
 from devstudio_server.specs.notebook_sync import NotebookSync
 from devstudio_server.web.base import RECHECK_S
 from devstudio_server.web.handlers import WebContext, document_route, routes
@@ -226,7 +226,7 @@ class DevStudioApp(ExtensionApp):
         self._keep_secrets_out_of_logs()
         self._limit_requests()
         self._check_mode()
-        self.egress = self._read_egress()
+        self.egress = EgressConfiguration(parent=self).checked()
         self.assembly = Assembly(self._told())
         self.units, self.ports = self.assembly.units, self.assembly.ports
         self.ports.provide(Gateway, Gateway(self._gateway_settings()))
@@ -245,17 +245,6 @@ class DevStudioApp(ExtensionApp):
         host = KernelHost(docker_host=self.docker_host or None, ownership=ours, away_s=self.kernel_away_hours * 3600)
         self.kernel_care = KernelCare(self.settings["kernel_manager"], host, self.warm_kernels)
         self.kernel_care.begin()
-
-    def _read_egress(self) -> EgressSettings:
-        """Read what the operator says about egress: a mistake is told now, and not in a run."""
-        try:
-            settings = EgressConfiguration(parent=self).settings()
-            settings.proxy()
-        except ValueError as error:
-            message = f"EgressConfiguration: {error}."
-            raise SettingsError(message) from error
-        keep_secret(*settings.secrets())
-        return settings
 
     def _limit_requests(self) -> None:
         """Read the limits before anything is opened: a server that cannot keep them does not serve."""
@@ -351,6 +340,7 @@ class DevStudioApp(ExtensionApp):
             run_programs=tuple(self.run_programs),
             run_limits=self.run_limits,
             egress=self.egress,
+            watch=cast("Watch", SyncConfiguration(parent=self).watch),
             worker=cast("WorkerChoice", self.worker),
             worker_threads=self.worker_threads,
         )
@@ -383,6 +373,7 @@ class DevStudioApp(ExtensionApp):
                 version=__version__,
                 redis_url=self.redis_url,
                 external=self.worker == "external",
+                watcher=self.assembly.watcher,
             ),
         )
         self.assembly.start_worker()

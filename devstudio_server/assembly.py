@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
+from uuid import UUID
 
 from sqlalchemy import Engine
 
@@ -52,6 +53,9 @@ from devstudio_server.settings import DataFolder
 from devstudio_server.signing.folder import KeyFolder
 from devstudio_server.signing.keyring import KEY, GivenKeys, Keyring
 from devstudio_server.signing.signer import Signer
+from devstudio_server.specs.configuration import Watch
+from devstudio_server.specs.place_sync import PlaceSync, files_of
+from devstudio_server.specs.watching import SpecWatcher
 from devstudio_server.web import Ports
 
 KINDS = (*RUN_JOBS, *PATCH_JOBS)
@@ -82,6 +86,7 @@ class Settings:
     run_programs: tuple[str, ...] = PROGRAMS
     run_limits: Mapping[str, float] = field(default_factory=dict)
     egress: EgressSettings = field(default_factory=EgressSettings)
+    watch: Watch = "auto"
     worker: WorkerChoice = "embedded"
     worker_threads: int = 2
     """Jobs that this process does at the same time."""
@@ -109,10 +114,13 @@ class Assembly:
         self._provide_egress()
         self._provide_runs()
         self._provide_queue()
+        self.watcher = self._watcher()
 
     def start(self) -> None:
         """Take part in what the processes of an installation tell each other."""
         self.wakeups.start()
+        if self.watcher is not None:
+            self.watcher.start()
 
     def start_worker(self) -> None:
         """Do jobs, and put right what processes left that are gone."""
@@ -132,6 +140,8 @@ class Assembly:
 
     def stop(self) -> None:
         """End what `start` began."""
+        if self.watcher is not None:
+            self.watcher.stop()
         self.wakeups.stop()
         self.backend.close()
         self.ports.get(LogStorage).close()
@@ -222,6 +232,19 @@ class Assembly:
         cancels = CancelWatch(self.ports.get(RunControl), self.heartbeat.hurry)
         self.heartbeat.watch(cancels.look)
         self.wakeups.listen(cancels.woken)
+
+    def _watcher(self) -> SpecWatcher | None:
+        """Return what looks after the files of sessions: in the server, which has the workspaces, and in no worker."""
+        if self.life.kind != "server" or self.settings.watch == "off":
+            return None
+        workspaces = self.ports.get(WorkspaceStorage)
+        sync = PlaceSync(self.units, self.ports.get(GitStorage), workspaces, self._actor_of_files)
+        return SpecWatcher(workspaces.root, sync, polling=self.settings.watch == "polling")
+
+    def _actor_of_files(self, tenant_id: UUID) -> Actor:
+        """Return who edits files outside: the one person of the local mode; in a team a file does not say."""
+        local = not self.settings.team and tenant_id == LOCAL_TENANT_ID
+        return local_actor() if local else files_of(tenant_id)
 
     def _sandbox_answers(self) -> bool:
         """Tell whether a run would get a sandbox now: here, or at a worker that is a process of its own."""

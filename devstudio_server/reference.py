@@ -17,6 +17,7 @@ from devstudio_server.egress.configuration import EgressConfiguration
 from devstudio_server.jupyter.kernels import TenantKernelManager
 from devstudio_server.jupyter.kernelspecs import IsolatingKernelSpecManager
 from devstudio_server.jupyter.studio_kernels import StudioKernels
+from devstudio_server.specs.configuration import SyncConfiguration
 
 _HEAD = ["| Trait | Type | Default | What it does |", "|---|---|---|---|"]
 
@@ -48,6 +49,7 @@ DOCUMENTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "kernelspec-traits": lambda: traits_table(IsolatingKernelSpecManager),
         "kernel-traits": lambda: traits_table(TenantKernelManager),
         "egress-traits": lambda: traits_table(EgressConfiguration),
+        "sync-traits": lambda: traits_table(SyncConfiguration),
     },
     "docs/security.md": {"permissions": permissions_table, "jupyter-resources": resources_table},
 }

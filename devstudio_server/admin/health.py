@@ -25,6 +25,7 @@ from devstudio_server.db.engine import READ_ONLY
 from devstudio_server.jobs import Worker
 from devstudio_server.jobs.service import processes
 from devstudio_server.kit.clock import now
+from devstudio_server.specs.watching import SpecWatcher
 
 MIN_FREE_BYTES = 256 * 1024 * 1024
 """Less free disk than this is unhealthy: a commit and its log may no longer fit."""
@@ -59,8 +60,9 @@ class HealthService:
         version: str,
         redis_url: str = "",
         external: bool = False,
+        watcher: SpecWatcher | None = None,
     ) -> None:
-        """Check these parts; ``external`` when runs are left to `devstudio worker`."""
+        """Check these parts; ``external`` when runs are left to `devstudio worker`, no ``watcher`` when that is off."""
         self._units = units
         self._worker = worker
         self._backend = backend
@@ -69,7 +71,8 @@ class HealthService:
         self._version = version
         self._redis_url = redis_url
         self._external = external
-        self._threads = ThreadPoolExecutor(6, thread_name_prefix="devstudio-health")
+        self._watcher = watcher
+        self._threads = ThreadPoolExecutor(7, thread_name_prefix="devstudio-health")
         self._running: dict[str, Future[Check]] = {}
         self._lock = threading.Lock()
         self._sandbox_seen = SandboxHealth(backend="none", isolation="none", warning="Not checked yet.")
@@ -108,6 +111,7 @@ class HealthService:
             "ai": self._ai,
             "storage": self._storage,
             "worker": self._jobs,
+            "files": self._files,
         }
         for name, part in parts.items():
             if name not in self._running:  # one that hangs is waited for, not started again and again
@@ -198,3 +202,12 @@ class HealthService:
             return Check(ok=False, required=False, detail="no worker is there", hint=hint)
         said = f"; {len(others)} workers for {sum(found.slots for found in others)} jobs" if others else ""
         return Check(ok=True, required=True, detail=f"in-process worker{said}")
+
+    def _files(self) -> Check:
+        """Ask who looks after the files of sessions. Without, edits of other programs wait for *Sync now*."""
+        if self._watcher is None:
+            return Check(ok=True, required=False, detail="not watched; it is set so")
+        if not self._watcher.alive():
+            return Check(ok=False, required=False, detail="not watched any more", hint="Restart the server.")
+        hint = "Raise fs.inotify.max_user_watches and max_user_instances." if self._watcher.limited else ""
+        return Check(ok=not self._watcher.limited, required=False, detail=self._watcher.state, hint=hint)

@@ -7,8 +7,10 @@ import os
 from traitlets import Dict, Float, Int, Unicode, default
 from traitlets.config import Configurable
 
+from devstudio_server.auth.errors import SettingsError
 from devstudio_server.egress.service import LOG_DAYS
 from devstudio_server.egress.settings import EgressSettings
+from devstudio_server.kit.masking import keep_secret
 
 
 class EgressConfiguration(Configurable):
@@ -32,6 +34,17 @@ class EgressConfiguration(Configurable):
     ).tag(config=True)
     pip_index_url = Unicode(help="Index that pip asks in runs. Default: $PIP_INDEX_URL.").tag(config=True)
     npm_registry = Unicode(help="Registry that npm asks in runs. Default: $npm_config_registry.").tag(config=True)
+
+    def checked(self) -> EgressSettings:
+        """Return it all: a mistake is told now, as `SettingsError`, and not in a run."""
+        try:
+            settings = self.settings()
+            settings.proxy()
+        except ValueError as error:
+            message = f"EgressConfiguration: {error}."
+            raise SettingsError(message) from error
+        keep_secret(*settings.secrets())
+        return settings
 
     def settings(self) -> EgressSettings:
         """Return it all; raises ValueError for what cannot be read."""

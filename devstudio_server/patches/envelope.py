@@ -49,7 +49,6 @@ from devstudio_server.web import Ports
 
 AGAIN = "Look at the patch again and approve it again."
 _OPEN = (PatchStatus.PENDING, PatchStatus.APPROVED)
-_IDENTITY = ("tenant_id", "project_id", "repository", "patch_id", "revision", "task_id")
 _CONTENT = {
     "diff_sha256": "its bytes",
     "base_commit": "its base commit",
@@ -95,7 +94,8 @@ class Envelopes:
         rule = self._policy.rule(self._specs.projects.get(patch.project_id), patch.branch)
         issued = now().replace(microsecond=0)
         statement = PatchStatement(
-            **self._facts(patch),
+            **self._facts_of_rows(patch),
+            **self._facts_of_git(patch),
             criteria=self._criteria(patch),
             required_approvals=rule.required_approvals,
             issued_at=issued,
@@ -119,10 +119,11 @@ class Envelopes:
         """Check all but what time and the spec have made of it, which approving again puts right."""
         statement = _statement(self._signer, patch)
         _check_identity(statement, patch, branch)
-        facts = self._facts(patch)
-        for name, called in _CONTENT.items():
-            if getattr(statement, name) != facts[name]:
-                raise ContentChanged(f"The patch is not what was signed: {called} changed since. Nothing was done.")
+        for facts in (self._facts_of_rows, self._facts_of_git):
+            found = facts(patch)
+            for name, called in _CONTENT.items():
+                if name in found and getattr(statement, name) != found[name]:
+                    raise ContentChanged(f"The patch is not what was signed: {called} changed since. Nothing was done.")
         return statement
 
     def seal_for_approval(self, patch: Patch, counted: Sequence[Approval]) -> None:
@@ -168,29 +169,26 @@ class Envelopes:
         """Return what is shown of a patch's signature; git and the spec are only asked before something is done."""
         return read_signature(self._signer, patch)
 
-    def _facts(self, patch: Patch) -> dict[str, object]:
-        """Work out what rows and git say the patch is."""
-        repository = self._repository(patch)
-        base_tree = repository.tree(patch.base)
+    def _facts_of_rows(self, patch: Patch) -> dict[str, object]:
+        """Return what the rows say that the patch is."""
         people = self._contributors.of([patch])[patch.id]
         found = {SignedContributor(user_id=row.user_id, role=row.role) for row in people}
         return {
-            "tenant_id": patch.tenant_id,
-            "project_id": patch.project_id,
-            "repository": _repository_name(patch),
-            "patch_id": patch.id,
-            "revision": patch.revision,
+            **_identity(patch),
             "branch": patch.branch,
             "base_commit": patch.base,
-            "base_tree": base_tree,
             "result_tree": patch.result_tree,
             "diff_sha256": _digest(patch),
-            "files": tuple(_files(repository.changes(base_tree, patch.result_tree))),
-            "task_id": patch.task_id,
             "author": patch.created_by,
             "contributors": tuple(sorted(found, key=lambda one: (str(one.user_id), one.role))),
             "model": patch.model,
         }
+
+    def _facts_of_git(self, patch: Patch) -> dict[str, object]:
+        """Return what the repository says that the patch is."""
+        repository = self._repository(patch)
+        base_tree = repository.tree(patch.base)
+        return {"base_tree": base_tree, "files": tuple(_files(repository.changes(base_tree, patch.result_tree)))}
 
     def _criteria(self, patch: Patch) -> tuple[SignedCriterion, ...]:
         task = self._specs.get_task(patch.task_id)
@@ -201,8 +199,8 @@ class Envelopes:
         """Raise for what time and the spec have made of a statement."""
         _check_time(statement)
         present, signed = self._criteria(patch), statement.criteria
-        changed = sorted({one.key for one in set(present) ^ set(signed)})
-        if changed:
+        if present != signed:
+            changed = sorted({one.key for one in set(present) ^ set(signed)})
             named = f"Criterion {changed[0]}" if len(changed) == 1 else f"The criteria {', '.join(changed)}"
             raise CriterionChanged(f"{named} changed since this was approved. {AGAIN}")
 
@@ -267,21 +265,24 @@ def _unsigned() -> PatchUnsigned:
 
 
 def _check_identity(statement: PatchStatement, patch: Patch, branch: str | None) -> None:
-    row = {
-        "tenant_id": patch.tenant_id,
-        "project_id": patch.project_id,
-        "repository": _repository_name(patch),
-        "patch_id": patch.id,
-        "revision": patch.revision,
-        "task_id": patch.task_id,
-    }
-    for name in _IDENTITY:
-        if getattr(statement, name) != row[name]:
+    for name, value in _identity(patch).items():
+        if getattr(statement, name) != value:
             called = name.removesuffix("_id")
             raise WrongPatch(f"The signature belongs to another {called}, so it says nothing about this patch.")
     for wanted in (patch.branch, branch or patch.branch):
         if statement.branch != wanted:
             raise WrongBranch(f"The patch was signed for the branch {statement.branch}, not for {wanted}.")
+
+
+def _identity(patch: Patch) -> dict[str, object]:
+    return {
+        "tenant_id": patch.tenant_id,
+        "project_id": patch.project_id,
+        "repository": f"{patch.tenant_id}/{patch.project_id}",  # the project's own, on this server
+        "patch_id": patch.id,
+        "revision": patch.revision,
+        "task_id": patch.task_id,
+    }
 
 
 def _check_time(statement: PatchStatement) -> None:
@@ -295,11 +296,6 @@ def _digest(patch: Patch) -> str:
     if digest != patch.digest:
         raise ContentChanged("The bytes of the patch are not those that its digest names.")
     return digest
-
-
-def _repository_name(patch: Patch) -> str:
-    """Return what names the repository: it is the project's own, on this server."""
-    return f"{patch.tenant_id}/{patch.project_id}"
 
 
 def _files(changes: Sequence[TreeChange]) -> Iterator[SignedFile]:

@@ -10,6 +10,7 @@ from sqlalchemy import Boolean, ForeignKey, Integer, String, Text, UniqueConstra
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devstudio_server.db import TenantRow, VersionedRow
+from devstudio_server.patches import replay_models  # noqa: F401 - its tables belong to those of patches
 from devstudio_server.patches.review_models import PatchContributor, ReviewPolicy
 from devstudio_server.patches.schemas import PatchOrigin, PatchStatus, RevisionReason
 
@@ -30,6 +31,7 @@ class Patch(VersionedRow):
     project_id: Mapped[UUID] = mapped_column(ForeignKey("ds_projects.id"), index=True)
     patch_content: Mapped[str] = mapped_column(Text)
     signature: Mapped[str | None] = mapped_column(String(500))
+    envelope: Mapped[str | None] = mapped_column(Text)
     status: Mapped[str] = mapped_column(String(20), default=PatchStatus.PENDING)
     summary: Mapped[str] = mapped_column(Text, default="")
     branch: Mapped[str] = mapped_column(String(100), default="main", server_default="main")
@@ -95,6 +97,7 @@ class Approval(TenantRow):
     digest: Mapped[str] = mapped_column(String(64))
     revision: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
     self_reviewed: Mapped[bool] = mapped_column(Boolean, default=False)
+    envelope: Mapped[str | None] = mapped_column(Text)
     email: Mapped[str] = mapped_column(String(320), default="", server_default="")
     policy_version: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     expires_at: Mapped[datetime | None]

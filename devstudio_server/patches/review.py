@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from devstudio_server.auth.people import People
 from devstudio_server.db import Actor, check_version
 from devstudio_server.kit.clock import now
+from devstudio_server.kit.ids import new_id
 from devstudio_server.patches.content import digest_of
 from devstudio_server.patches.errors import DigestMismatch, NothingToWithdraw, PatchNotPending
 from devstudio_server.patches.models import Approval, Patch
@@ -49,7 +50,7 @@ class ReviewService:
 
         Called when a patch is asked to be applied, when its run is prepared, and in the unit that moves the branch.
         """
-        return self.rules.require(patch, branch)
+        return self.patches.require(patch, branch)
 
     def approve(
         self, patch_id: UUID, digest: str, *, revision: int | None = None, expected: int | None = None
@@ -71,7 +72,10 @@ class ReviewService:
         standing = self.standing(patch)
         if standing.obstacle is not None:
             raise standing.obstacle
-        self._rows.add(self._approval(patch, standing))
+        self.patches.envelopes.seal_for_approval(patch, standing.approvals)
+        approval = self._approval(patch, standing)
+        self.patches.envelopes.sign_approval(patch, approval)
+        self._rows.add(approval)
         self.settle(patch, touched=True)
         return self.patches.read(patch_id)
 
@@ -79,6 +83,7 @@ class ReviewService:
         known = self._people.known([self._actor.user_id]).get(self._actor.user_id)
         at = now()
         return Approval(
+            id=new_id(),
             patch_id=patch.id,
             user_id=self._actor.user_id,
             user_name=self._actor.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -84,9 +84,16 @@ class Standing:
 class ReviewRules:
     """Says how reviews stand, for whoever asks."""
 
-    def __init__(self, session: Session, actor: Actor, projects: ProjectService) -> None:
-        """Work in ``session`` for ``actor``."""
+    def __init__(
+        self,
+        session: Session,
+        actor: Actor,
+        projects: ProjectService,
+        why_unsigned: Callable[[Patch, Approval], str | None],
+    ) -> None:
+        """Work in ``session`` for ``actor``; ``why_unsigned`` says why an approval's signature does not hold."""
         self._actor = actor
+        self._why_unsigned = why_unsigned
         self._projects = projects
         self._patches = PatchRepository(session)
         self._contributors = Contributors(session)
@@ -108,7 +115,8 @@ class ReviewRules:
         found = {}
         for patch in patches:
             rule = rules.get(patch.id, BranchRule())
-            case = _Case(patch, rule, approvals[patch.id], contributors[patch.id], known, self._actor)
+            people = (approvals[patch.id], contributors[patch.id])
+            case = _Case(patch, rule, *people, known, self._actor, self._why_unsigned)
             found[patch.id] = case.standing()
         return found
 
@@ -171,6 +179,7 @@ class _Case:
     contributors: Sequence[PatchContributor]
     known: Mapping[UUID, Person]
     actor: Actor
+    why_unsigned: Callable[[Patch, Approval], str | None]
     same: _SamePerson = field(default_factory=_SamePerson)
     hands: dict[object, list[PatchContributor]] = field(default_factory=dict)
 
@@ -209,7 +218,7 @@ class _Case:
             return "The patch was changed after it."
         if end_of(approval, self.rule) <= at:
             return f"It expired at {end_of(approval, self.rule):%Y-%m-%d %H:%M} UTC."
-        return self._why_not_theirs(approval)
+        return self._why_not_theirs(approval) or self.why_unsigned(self.patch, approval)
 
     def _why_not_theirs(self, approval: Approval) -> str | None:
         """Return why the approval of this person does not count; None when it does."""

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 
 from devstudio_server.ai.schemas import UsageRead
 from devstudio_server.execution.schemas import Failure, RunStatus
+from devstudio_server.patches.envelope_schemas import SignatureRead
 from devstudio_server.patches.review_schemas import ApprovalRead, ContributorRead, ReviewRead
 from devstudio_server.web.schemas import ListQuery, Payload, Shape
 
@@ -124,6 +125,7 @@ class PatchRead(Shape):
     approvals: list[ApprovalRead]
     contributors: list[ContributorRead] = Field(description="Who had a hand in it. None of them counts as approver.")
     review: ReviewRead
+    signature: SignatureRead
     rejected_reason: str | None
     rejected_by: UUID | None
     applied_at: datetime | None

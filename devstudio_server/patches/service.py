@@ -18,6 +18,8 @@ from devstudio_server.jobs import JobQueue
 from devstudio_server.kit.pagination import page_of
 from devstudio_server.patches.content import PatchContent, compare
 from devstudio_server.patches.contributors import Contributors
+from devstudio_server.patches.envelope import Envelopes
+from devstudio_server.patches.envelope_schemas import SignatureRead
 from devstudio_server.patches.errors import (
     ApplyUnderWay,
     BranchInvalid,
@@ -25,7 +27,7 @@ from devstudio_server.patches.errors import (
     PatchNotFound,
     PatchNotPending,
 )
-from devstudio_server.patches.models import Patch, PatchRevision
+from devstudio_server.patches.models import Approval, Patch, PatchRevision
 from devstudio_server.patches.repository import PatchRepository
 from devstudio_server.patches.review_rules import ReviewRules, Standing
 from devstudio_server.patches.review_shapes import review_fields
@@ -80,7 +82,8 @@ class PatchService:
         self._actor = actor
         self._patches = PatchRepository(session)
         self.specs = SpecService(session, actor, ports.get(GitStorage), ports.get(WorkspaceStorage))
-        self.rules = ReviewRules(session, actor, self.specs.projects)
+        self.envelopes = Envelopes(session, ports, self.specs)
+        self.rules = ReviewRules(session, actor, self.specs.projects, self.envelopes.why_void)
         self.runs = RunService(session, actor, ports.get(JobQueue), ports.get(LogStorage), ports.get(RunControl))
 
     def create(self, task: Task, project: Project, content: PatchContent, origin: Origin) -> Patch:
@@ -137,7 +140,7 @@ class PatchService:
         return patch
 
     def _note_revision(self, patch: Patch, reason: RevisionReason) -> None:
-        """Write down what the patch is now, and who made it so."""
+        """Write down what the patch is now, and who made it so, and sign it."""
         revision = PatchRevision(patch_id=patch.id, number=patch.revision, reason=reason)
         for name in ("patch_content", "digest", "branch", "base", "result_tree", "files"):
             setattr(revision, name, getattr(patch, name))
@@ -145,6 +148,7 @@ class PatchService:
         self._patches.add(revision)
         self._note_hand(patch, reason)
         self.repository(patch).keep(f"revisions/{patch.id}/{patch.revision}", patch.result_tree)
+        self.envelopes.seal(patch)
 
     def _note_hand(self, patch: Patch, reason: RevisionReason) -> None:
         """Note the actor as author, and as prompter of what a model wrote; or as editor of what was there."""
@@ -174,7 +178,7 @@ class PatchService:
 
     def _read(self, patches: Sequence[Patch]) -> Sequence[PatchRead]:
         standings = self.rules.standings(patches)
-        return [_patch_read(patch, standings[patch.id]) for patch in patches]
+        return [_patch_read(patch, standings[patch.id], self.envelopes.read(patch)) for patch in patches]
 
     def list(self, query: PatchQuery) -> ListPage[PatchRead]:
         """Return one page of patches, newest first."""
@@ -215,7 +219,7 @@ class PatchService:
     def apply(self, patch_id: UUID, branch: str | None) -> ApplyResult:
         """Queue the run that applies an approved patch, tests it, and commits when the tests pass."""
         patch = self.get(patch_id)
-        self.rules.require(patch)
+        self.require(patch)
         project = self.specs.projects.get_writable(patch.project_id)
         self._refuse_second_run(patch)
         target = self._branch(patch, project, branch)
@@ -226,6 +230,15 @@ class PatchService:
         patch.version += 1
         self.specs.record_progress(patch.task_id, TaskStatus.REVIEW, "The patch is being applied and tested.")
         return ApplyResult(run_id=run.id, patch_id=patch.id)
+
+    def require(self, patch: Patch, branch: str | None = None) -> Sequence[Approval]:
+        """Return the approvals that count, of a patch that is what was signed, for ``branch`` when it is named.
+
+        Raises what `Envelopes.check` and `ReviewRules.require` raise.
+        """
+        if patch.status == PatchStatus.APPROVED:
+            self.envelopes.check(patch)
+        return self.rules.require(patch, branch)
 
     def _refuse_second_run(self, patch: Patch) -> None:
         if patch.run_id is not None and not RunStatus(self.runs.get(patch.run_id).status).final:
@@ -269,7 +282,7 @@ def criterion_warnings(criteria: Sequence[str], contents: Sequence[str]) -> list
     return [f"No test in this patch names criterion {key}, so the run cannot prove it." for key in unnamed]
 
 
-def _patch_read(patch: Patch, standing: Standing) -> PatchRead:
-    told = review_fields(patch, standing)
+def _patch_read(patch: Patch, standing: Standing, signature: SignatureRead) -> PatchRead:
+    told = {**review_fields(patch, standing), "signature": signature}
     values = {name: getattr(patch, name) for name in PatchRead.model_fields if name not in told}
     return PatchRead(**values, **told)

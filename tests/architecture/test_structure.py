@@ -31,7 +31,15 @@ SERVER = sorted((ROOT / "devstudio_server").rglob("*.py"))
 SANDBOX = sorted((ROOT / "sandbox").rglob("*.py"))
 MAX_FILE_LINES = 450
 MAX_HANDLER_LINES = 15
-OPEN_TO_ALL = {"get_health", "get_liveness", "get_me", "get_readiness", "create_launch_code", "sign_out"}
+OPEN_TO_ALL = {
+    "get_health",
+    "get_liveness",
+    "get_me",
+    "get_readiness",
+    "create_launch_code",
+    "sign_out",
+    "list_signing_keys",  # public halves: whoever checks a bundle needs them
+}
 """Operations that any signed-in person may call."""
 
 

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from threading import Barrier
 from uuid import UUID
@@ -21,15 +22,20 @@ from devstudio_server.execution.jobs import do_run, give_up
 from devstudio_server.execution.models import Run
 from devstudio_server.execution.schemas import RunStatus
 from devstudio_server.jobs.models import Job
+from devstudio_server.kit.ids import new_id
+from devstudio_server.patches.application_message import commit_message
 from devstudio_server.patches.jobs import apply_patch, commit_patch
+from devstudio_server.patches.models import Approval, Patch
 from devstudio_server.patches.schemas import PatchStatus
 from devstudio_server.scm.git import Author
+from devstudio_server.specs.models import Task
 from devstudio_server.specs.schemas import SpecSessionRead, TaskStatus
 from support.domain_world import ADDER, REQUIREMENTS, TASKS, DomainWorld
 from support.studio import CHECKOUT
 from support.watched import Watched
 
 AUTHOR = Author("Someone", "someone@example.org")
+LAST_TRAILERS = ("Required-Approvals", "Approved-By")
 RED = {**ADDER, "adder.py": "def add(*numbers):\n    return 0\n"}
 
 
@@ -131,14 +137,32 @@ def test_the_commit_says_what_why_and_who(domain: DomainWorld, session: SpecSess
     assert (subject[:14], len(subject)) == ("Add numbers xx", 72)
     assert body == "Task 1: Write the adder"
     with domain.patches() as patches:
-        digest = patches.read(patch_id).digest
+        patch = patches.get(patch_id)
     assert trailers == [
         f"DevStudio-Task: 1 {task.id}",
         "DevStudio-Criteria: 1.1, 1.2",
         f"DevStudio-Run: {run_id}",
-        f"DevStudio-Patch: {patch_id} sha256:{digest}",
-        f"DevStudio-Approved-By: {domain.actor.user_id} (self-reviewed)",
+        f"DevStudio-Patch: {patch_id} sha256:{patch.digest}",
+        f"DevStudio-Envelope: sha256:{sha256(str(patch.envelope).encode()).hexdigest()}",
+        "DevStudio-Required-Approvals: 0",
+        f"DevStudio-Approved-By: {domain.actor.user_id} {domain.actor.name} (self-reviewed)",
     ]
+
+
+@pytest.mark.parametrize("name", ["Eve\nDevStudio-Run: forged", "Eve\u2028DevStudio-Run: forged", "Eve\x85\u202eX: y"])
+def test_nobodys_words_become_a_trailer(name: str) -> None:
+    task = Task(
+        id=new_id(), key="1\nDevStudio-Task: 9", title="Add\r\n\r\nDevStudio-Run: forged", criteria=["1.1\nA: b"]
+    )
+    patch = Patch(id=new_id(), summary="\n\nDevStudio-Run: forged\n\nDevStudio-Run: forged", digest="d" * 64)
+    approval = Approval(user_id=new_id(), user_name=name, self_reviewed=False)
+    message = commit_message(patch, task, new_id(), [approval], 1)
+    parsed = subprocess.run(
+        ["git", "interpret-trailers", "--parse"], input=message.encode(), check=True, capture_output=True
+    ).stdout.decode()
+    names = [line.partition(":")[0] for line in parsed.strip().split("\n")]
+    assert names == [f"DevStudio-{name}" for name in ("Task", "Criteria", "Run", "Patch", *LAST_TRAILERS)]
+    assert message.count("\n") == len(names) + 4
 
 
 def test_a_red_run_leaves_branch_tree_and_task(domain: DomainWorld, session: SpecSessionRead) -> None:
@@ -179,16 +203,21 @@ def test_criteria_that_no_passing_test_names_stay_open(domain: DomainWorld, sess
     )
 
 
-def test_a_criterion_that_changed_during_the_run_is_not_proven(
+def test_a_criterion_that_changed_during_the_run_takes_its_approval_until_it_is_approved_again(
     domain: DomainWorld, session: SpecSessionRead, backend: Watched
 ) -> None:
-    edited = session.documents.requirements.content.replace("add them", "multiply them")
+    edited = session.documents.requirements.content.replace("add them", "sum them")
     backend.then = lambda: domain.write(session.id, requirements=edited) and None
-    domain.do(domain.apply(approved(domain, session)))
-    task = domain.tasks(session.id)[0]
-    assert task.status is not TaskStatus.DONE
-    assert task.evidence is not None
-    assert task.evidence.criteria == ["1.2"]
+    patch_id, before = approved(domain, session), head(domain, session)
+    run_id = domain.apply(patch_id)
+    domain.do(run_id)
+    run = get(domain, run_id)
+    assert (run.status, run.commit, head(domain, session)) == (RunStatus.FAILED, None, before)
+    assert "Criterion 1.1 changed since this was approved." in str(run.reason)
+    backend.then = lambda: None
+    domain.approve(patch_id)
+    domain.do(domain.apply(patch_id))
+    assert domain.tasks(session.id)[0].status is TaskStatus.DONE
 
 
 def test_after_a_crash_between_branch_and_record_the_run_is_only_recorded(
@@ -260,14 +289,18 @@ def dying_at(domain: DomainWorld, transaction: int, *, committed: bool) -> Itera
         domain.units.begin = real  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize("transaction", [3, 4, 7, 11, 12], ids=["settled", "begun", "tested", "stored", "finished"])
+@pytest.mark.parametrize(
+    "transaction", [3, 4, 7, 10, 11, 12], ids=["settled", "begun", "tested", "stored", "moved", "finished"]
+)
 def test_whenever_a_job_dies_and_is_done_again_there_is_one_commit(
     domain: DomainWorld, session: SpecSessionRead, backend: Watched, transaction: int
 ) -> None:
     run_id = domain.apply(approved(domain, session))
     with dying_at(domain, transaction, committed=False):
         domain.do(run_id)
-    again = {3: 3, 4: 2, 7: 5, 11: 6, 12: 5}[transaction]  # steps that are done already open one transaction each
+    again = {3: 3, 4: 2, 7: 5, 10: 6, 11: 5, 12: 5}[
+        transaction
+    ]  # steps that are done already open one transaction each
     with dying_at(domain, again, committed=True):
         domain.do(run_id)
     domain.do(run_id, 3)

@@ -95,7 +95,8 @@ class PatchRefused(Invalid):
 
     def __init__(self, line: int, reason: str, path: str | None = None) -> None:
         """Say that ``line`` does what ``reason`` says, which begins with a verb."""
-        where = f"Line {line} of the diff" + (f", file {path}," if path else "")
+        shown = "" if path is None else f", file {path if path.isprintable() else ascii(path)},"
+        where = f"Line {line} of the diff{shown}"
         message = f"{where} {reason}"
         super().__init__(message, errors=[{"loc": ["body", "diff"], "msg": message}], line=line, path=path)
 

@@ -128,7 +128,7 @@ class _Reader:
             try:
                 safe_path(path)
             except UnsafePath as error:
-                raise self._refusal(f"is refused: {error.detail}", file) from error
+                raise PatchRefused(self._at + 1, f"is refused: {error.detail}", path) from error
 
     def _headers(self, file: DiffedFile) -> None:
         while (line := self._peek()) is not None and self._header(file, line):

@@ -30,6 +30,7 @@ def content_of_diff(repository: GitRepository, base_tree: str, diff: bytes) -> P
     files = inspect(diff)
     with disposable(repository) as place:
         paths = [path for file in files for path in file.paths]
+        _refuse_others(place, base_tree, files)
         try:
             result = place.apply_both_ways(base_tree, diff, paths)
         except PatchDoesNotApply as error:
@@ -39,6 +40,14 @@ def content_of_diff(repository: GitRepository, base_tree: str, diff: bytes) -> P
     if repository.apply(base_tree, content.diff.encode()) != content.result_tree:
         raise PatchDoesNotApply("The diff cannot be written so that it gives the same files again, so it is not taken.")
     return content
+
+
+def _refuse_others(place: GitRepository, tree: str, files: Sequence[DiffedFile]) -> None:
+    """Refuse a change of what is no regular file before git touches it."""
+    modes = place.modes(tree, [file.old for file in files if file.old is not None])
+    for file in files:
+        if file.old is not None and modes.get(file.old, NO_MODE) not in _MODES:
+            raise PatchRefused(file.line, "is a link, a submodule or a folder in the repository.", file.old)
 
 
 def check_result(place: GitRepository, base: str, result: str, named: dict[str, DiffedFile] | None = None) -> None:

@@ -217,15 +217,18 @@ class GitRepository:
 
     def change(self, tree: str, files: Mapping[str, bytes | None]) -> str:
         """Return the tree that ``tree`` becomes when ``files`` are written, and those that are None removed."""
-        modes = self._modes(tree)
+        modes = self.modes(tree, list(files))
         with self._index(tree) as index:
             blobs = self._store([content for content in files.values() if content is not None])
             lines = [_index_line(path, modes.get(path, "100644"), blobs, content) for path, content in files.items()]
             self._run("update-index", "-z", "--index-info", stdin=b"".join(lines), index=index)
             return self._text("write-tree", index=index)
 
-    def _modes(self, tree: str) -> dict[str, str]:
-        rows = self._run("ls-tree", "-r", "-z", "--full-tree", tree).stdout.split(b"\0")
+    def modes(self, tree: str, paths: Sequence[str]) -> dict[str, str]:
+        """Return the mode of what is at each of ``paths``; what is not there is left out."""
+        if not paths:
+            return {}
+        rows = self._run("ls-tree", "-z", "--full-tree", tree, "--", *paths).stdout.split(b"\0")
         named = (row.decode("utf-8", "surrogateescape").split("\t", 1) for row in rows if row)
         return {path: entry.split()[0] for entry, path in named}
 

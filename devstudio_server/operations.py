@@ -9,16 +9,19 @@ from devstudio_server.auth import handlers as auth
 from devstudio_server.costs import handlers as costs
 from devstudio_server.egress import handlers as egress
 from devstudio_server.events import handlers as events
+from devstudio_server.evidence import handlers as evidence
 from devstudio_server.execution import handlers as execution
 from devstudio_server.execution import log_handlers as logs
 from devstudio_server.kv import handlers as kv
 from devstudio_server.patches import handlers as patches
+from devstudio_server.patches import lifecycle_handlers as lifecycle
 from devstudio_server.patches import review_handlers as reviews
 from devstudio_server.planning import handlers as planning
 from devstudio_server.planning import optimize_handlers as optimizing
 from devstudio_server.planning import proposal_handlers as proposals
 from devstudio_server.planning import text_handlers as texts
 from devstudio_server.projects import handlers as projects
+from devstudio_server.signing import handlers as signing
 from devstudio_server.specs import handlers as specs
 from devstudio_server.specs import sync_handlers as syncing
 from devstudio_server.web import Operation
@@ -33,9 +36,11 @@ def all_operations() -> list[Operation]:
         planning,
         proposals,
         patches,
+        lifecycle,
         reviews,
         execution,
         logs,
+        evidence,
         egress,
         ai,
         texts,
@@ -44,6 +49,7 @@ def all_operations() -> list[Operation]:
         events,
         kv,
         audit,
+        signing,
         auth,
         admin,
     )

@@ -245,7 +245,11 @@ export interface paths {
          */
         get: operations["list_patches"];
         put?: never;
-        post?: never;
+        /**
+         * Upload a patch
+         * @description Take a diff as a pending patch of a task. It is inspected and tried first; what is refused is named by line.
+         */
+        post: operations["upload_patch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -264,7 +268,11 @@ export interface paths {
          * @description Return one patch.
          */
         get: operations["get_patch"];
-        put?: never;
+        /**
+         * Change a patch in review
+         * @description Change what is given. That makes another revision, takes every approval away, and the editor cannot approve.
+         */
+        put: operations["edit_patch"];
         post?: never;
         delete?: never;
         options?: never;
@@ -283,9 +291,29 @@ export interface paths {
         put?: never;
         /**
          * Approve the exact bytes of a patch
-         * @description Approve the bytes named by the digest; refused when the patch has others.
+         * @description Approve the bytes named by the digest; refused when the patch has others, or the approval would not count.
          */
         post: operations["approve_patch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/code/patches/{patch_id}/rebase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rebase a patch
+         * @description Bring a patch onto the newest commit of its branch; conflicts are shown, and nothing is changed then.
+         */
+        post: operations["rebase_patch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -306,6 +334,66 @@ export interface paths {
          * @description Reject a patch with a reason, which the next generation for the task receives.
          */
         post: operations["reject_patch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/code/patches/{patch_id}/revert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take an applied patch back
+         * @description Make a pending patch that takes an applied one back; it is reviewed, tested and applied as any other.
+         */
+        post: operations["revert_patch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/code/patches/{patch_id}/revisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the revisions of a patch
+         * @description Return what a patch was, oldest first, and who made it so.
+         */
+        get: operations["list_patch_revisions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/code/patches/{patch_id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Withdraw one's approval of a patch
+         * @description Take back one's own approval; the patch is pending again when those of others are too few.
+         */
+        post: operations["withdraw_approval"];
         delete?: never;
         options?: never;
         head?: never;
@@ -386,6 +474,26 @@ export interface paths {
         get: operations["show_code_template"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conflicts/{conflict_id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resolve a conflict
+         * @description Take what is stored, what came from outside, both, or another text; documents and files follow.
+         */
+        post: operations["resolve_conflict"];
         delete?: never;
         options?: never;
         head?: never;
@@ -548,6 +656,26 @@ export interface paths {
          * @description Return a page of changes from any number on; with `Accept: text/event-stream` or as a WebSocket, follow them.
          */
         get: operations["get_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evidence/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export the evidence of a task or a session
+         * @description Return a file that shows what was asked, changed, approved and proven, to be verified without this server.
+         */
+        get: operations["get_bundle"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1008,6 +1136,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project_id}/review-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the review policy of a project
+         * @description Return which branches are protected, and whose approvals they need; the defaults until someone sets them.
+         */
+        get: operations["get_review_policy"];
+        /**
+         * Set the review policy of a project
+         * @description Set it all. It holds at once, for patches that are approved or being applied, too.
+         */
+        put: operations["put_review_policy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project_id}/run-settings": {
         parameters: {
             query?: never;
@@ -1092,6 +1244,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/signing-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the keys that sign
+         * @description Return the public half of every key: the one that signs, those that did, and those that were revoked.
+         */
+        get: operations["list_signing_keys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/spec-sessions": {
         parameters: {
             query?: never;
@@ -1139,6 +1311,26 @@ export interface paths {
          * @description Take a session out of sight; its files stay in the project's tree.
          */
         delete: operations["delete_spec_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/spec-sessions/{session_id}/conflicts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a session's conflicts
+         * @description List the conflicts of a session with the texts of both sides, newest first.
+         */
+        get: operations["list_conflicts"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1264,6 +1456,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/spec-sessions/{session_id}/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sync a spec session with its files
+         * @description Take in what was changed in the session's files, block by block; what both sides changed becomes a conflict.
+         */
+        post: operations["sync_spec_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/spec-sessions/{session_id}/tasks": {
         parameters: {
             query?: never;
@@ -1325,6 +1537,26 @@ export interface paths {
          * @description Limit what a task may spend. What was spent before counts; calls under way are not stopped.
          */
         put: operations["put_task_budget"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the evidence of a task
+         * @description Return whether each criterion of a task is proven, lost or missing, why, and all that runs said about it.
+         */
+        get: operations["get_task_evidence"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -1456,7 +1688,7 @@ export interface components {
         };
         /**
          * ApprovalRead
-         * @description Someone approved the bytes named by ``digest``. ``self_reviewed`` marks the author's own approval.
+         * @description Someone approved the bytes named by ``digest``. ``self_reviewed`` marks a contributor's own approval.
          */
         ApprovalRead: {
             /**
@@ -1481,6 +1713,23 @@ export interface components {
             /** Self Reviewed */
             self_reviewed: boolean;
             /**
+             * Counts
+             * @description Whether it counts now.
+             */
+            counts: boolean;
+            /**
+             * Void Reason
+             * @description Why it does not.
+             */
+            void_reason: string | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Withdrawn At */
+            withdrawn_at: string | null;
+            /**
              * Created At
              * Format: date-time
              */
@@ -1504,6 +1753,12 @@ export interface components {
              * @description `digest` of the preview; `sha256:` before it is allowed.
              */
             digest: string;
+            /**
+             * Revision
+             * @description `revision` that was looked at. With it, a patch whose base moved is refused, too.
+             * @default null
+             */
+            revision?: number | null;
         };
         /**
          * ArtifactList
@@ -1654,6 +1909,98 @@ export interface components {
             hint?: string;
         };
         /**
+         * ConflictChoice
+         * @description How a person answers a conflict; ``delete`` and ``restore`` answer a deletion.
+         * @enum {string}
+         */
+        ConflictChoice: "ours" | "theirs" | "both" | "text" | "delete" | "restore";
+        /**
+         * ConflictKind
+         * @description ``conflict``: both sides changed a block. ``deletion``: it was removed outside, and that is asked about.
+         * @enum {string}
+         */
+        ConflictKind: "conflict" | "deletion";
+        /**
+         * ConflictRead
+         * @description One conflict. ``ours`` is what is stored, ``theirs`` what came from outside, null where the block is not there.
+         *
+         *     Without a ``block_id`` it is about the whole document. ``resolution`` is the answer, or `settled` when one side was
+         *     made like the other.
+         */
+        ConflictRead: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Session Id
+             * Format: uuid
+             */
+            session_id: string;
+            document: components["schemas"]["DocumentType"];
+            /** Block Id */
+            block_id: string;
+            /** Label */
+            label: string;
+            kind: components["schemas"]["ConflictKind"];
+            /** Base */
+            base: string | null;
+            /** Ours */
+            ours: string | null;
+            /** Theirs */
+            theirs: string | null;
+            source: components["schemas"]["ConflictSource"];
+            /** Who */
+            who: string;
+            status: components["schemas"]["ConflictStatus"];
+            /** Resolution */
+            resolution: string | null;
+            /** Resolved By */
+            resolved_by: string | null;
+            /** Resolved At */
+            resolved_at: string | null;
+            /** Version */
+            version: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * ConflictSource
+         * @description Where the text came from: a Markdown file, the notebook's file, or the notebook as an editor saved it.
+         * @enum {string}
+         */
+        ConflictSource: "markdown" | "notebook" | "editor";
+        /**
+         * ConflictStatus
+         * @description Where a conflict stands.
+         * @enum {string}
+         */
+        ConflictStatus: "open" | "resolved";
+        /**
+         * ContributorRead
+         * @description Someone had a hand in a patch: as ``author``, ``editor`` or ``prompter``.
+         */
+        ContributorRead: {
+            /**
+             * User Id
+             * Format: uuid
+             */
+            user_id: string;
+            /** User Name */
+            user_name: string;
+            /** Roles */
+            roles: string[];
+        };
+        /**
          * CostItem
          * @description The sums of one group. ``key`` is null for calls that belong to none, and for the groups beyond the limit.
          */
@@ -1744,6 +2091,24 @@ export interface components {
             total: number;
         };
         /**
+         * CriterionEvidence
+         * @description Where a criterion of a task stands, and why; ``proof`` is the entry that says so, ``history`` all, newest first.
+         *
+         *     ``text`` is null for a key that the requirements do not have.
+         */
+        CriterionEvidence: {
+            /** Key */
+            key: string;
+            /** Text */
+            text: string | null;
+            state: components["schemas"]["EvidenceState"];
+            /** Why */
+            why: string;
+            proof: components["schemas"]["EvidenceEntry"] | null;
+            /** History */
+            history: components["schemas"]["EvidenceEntry"][];
+        };
+        /**
          * CriterionRead
          * @description An acceptance criterion as the requirements state it, and the run that proves its present text.
          */
@@ -1756,6 +2121,24 @@ export interface components {
             proven: boolean;
             /** Run Id */
             run_id: string | null;
+        };
+        /**
+         * DeletionRead
+         * @description Something that was removed outside and is still stored: answer the conflict ``id`` with `delete` or `restore`.
+         */
+        DeletionRead: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Version */
+            version: number;
+            document: components["schemas"]["DocumentType"];
+            /** Path */
+            path: string;
+            /** Block Ids */
+            block_ids: string[];
         };
         /**
          * DocumentRead
@@ -2104,6 +2487,9 @@ export interface components {
         /**
          * Evidence
          * @description What proves a task: a passing run on a commit, and the criteria whose tests passed in it.
+         *
+         *     ``strict``: for each of them the tests were seen to fail without the change, the last time in ``base_run_id``.
+         *     ``lost`` are the task's criteria that were proven and are no more.
          */
         Evidence: {
             /**
@@ -2115,7 +2501,75 @@ export interface components {
             commit: string;
             /** Criteria */
             criteria: string[];
+            /**
+             * Strict
+             * @default false
+             */
+            strict?: boolean;
+            /**
+             * Base Run Id
+             * @default null
+             */
+            base_run_id?: string | null;
+            /** Lost */
+            lost?: components["schemas"]["LostCriterion"][];
         };
+        /**
+         * EvidenceEntry
+         * @description What one run said about a criterion. ``present``: about the text that the criterion has now.
+         *
+         *     ``tests`` are those that proved it; in a ``failed`` entry ``why`` says what became of them, and ``lost_by`` is the
+         *     run or the patch that took the proof away.
+         */
+        EvidenceEntry: {
+            outcome: components["schemas"]["EvidenceOutcome"];
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Present */
+            present: boolean;
+            /** Why */
+            why: string;
+            /**
+             * Run Id
+             * Format: uuid
+             */
+            run_id: string;
+            /** Base Run Id */
+            base_run_id: string | null;
+            /** Patch Id */
+            patch_id: string | null;
+            /** Lost By */
+            lost_by: string | null;
+            /** Commit */
+            commit: string;
+            /** Tree */
+            tree: string | null;
+            /** Branch */
+            branch: string | null;
+            /** Tests */
+            tests: string[];
+            /** Strict */
+            strict: boolean;
+            /** Sha256 */
+            sha256: string;
+            /** Log Sha256 */
+            log_sha256: string | null;
+        };
+        /**
+         * EvidenceOutcome
+         * @description What a run said about a criterion that tests had proven, or proved then.
+         * @enum {string}
+         */
+        EvidenceOutcome: "proven" | "failed";
+        /**
+         * EvidenceState
+         * @description Where a criterion stands. ``lost``: it was proven, and ``why`` says what took that away.
+         * @enum {string}
+         */
+        EvidenceState: "proven" | "lost" | "missing";
         /**
          * Failure
          * @description One reason why a run failed, and where it lies in the project: a failing assertion, an error of a compiler.
@@ -2151,19 +2605,40 @@ export interface components {
              * @enum {string}
              */
             change: "create" | "update" | "delete";
-            /** Old */
-            old: string | null;
-            /** New */
-            new: string | null;
+            /** Additions */
+            additions: number;
+            /** Deletions */
+            deletions: number;
+            /**
+             * Old Mode
+             * @default null
+             */
+            old_mode?: string | null;
+            /**
+             * New Mode
+             * @description `100755` for a file that can be run, `100644` for any other.
+             * @default null
+             */
+            new_mode?: string | null;
             /**
              * Binary
              * @default false
              */
             binary?: boolean;
-            /** Additions */
-            additions: number;
-            /** Deletions */
-            deletions: number;
+            /**
+             * Old Size
+             * @default null
+             */
+            old_size?: number | null;
+            /**
+             * New Size
+             * @default null
+             */
+            new_size?: number | null;
+            /** Old */
+            old: string | null;
+            /** New */
+            new: string | null;
         };
         /**
          * FixRound
@@ -2280,6 +2755,12 @@ export interface components {
             /** Default Model */
             default_model: string;
         };
+        /**
+         * KeyStatus
+         * @description What a key is good for.
+         * @enum {string}
+         */
+        KeyStatus: "active" | "retired" | "revoked";
         /**
          * KvRead
          * @description An entry.
@@ -2450,6 +2931,16 @@ export interface components {
              */
             next_cursor?: string | null;
         };
+        /** ListPage[ConflictRead] */
+        ListPage_ConflictRead_: {
+            /** Items */
+            items: components["schemas"]["ConflictRead"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor?: string | null;
+        };
         /** ListPage[DocumentVersionSummary] */
         ListPage_DocumentVersionSummary_: {
             /** Items */
@@ -2610,6 +3101,16 @@ export interface components {
          * @enum {string}
          */
         LoopEnd: "passed" | "rounds" | "stuck" | "budget" | "no sandbox" | "stopped" | "no tests" | "model" | "offline";
+        /**
+         * LostCriterion
+         * @description A criterion that was proven and is no more.
+         */
+        LostCriterion: {
+            /** Key */
+            key: string;
+            /** Why */
+            why: string;
+        };
         /**
          * Me
          * @description The signed-in user. ``expires_at`` is when the token or the sign-in ends; null where it does not.
@@ -2867,6 +3368,37 @@ export interface components {
          */
         Optimized: "generation" | "plan";
         /**
+         * PatchEdit
+         * @description A change of a patch in review. Who makes it is an editor then, and every approval is void.
+         */
+        PatchEdit: {
+            /**
+             * Diff
+             * @description Takes the place of the whole diff.
+             * @default null
+             */
+            diff?: string | null;
+            /**
+             * Files
+             * @description Whole files as the patch is to leave them; null deletes one.
+             * @default null
+             */
+            files?: {
+                [key: string]: string | null;
+            } | null;
+            /**
+             * Summary
+             * @default null
+             */
+            summary?: string | null;
+            /**
+             * Branch
+             * @description Another branch that the patch is meant for.
+             * @default null
+             */
+            branch?: string | null;
+        };
+        /**
          * PatchOrigin
          * @description How a patch came to be.
          * @enum {string}
@@ -2888,8 +3420,22 @@ export interface components {
              */
             task_id: string;
             status: components["schemas"]["PatchStatus"];
+            /** Branch */
+            branch: string;
+            /** Revision */
+            revision: number;
             /** Base */
             base: string;
+            /**
+             * Head
+             * @description The newest commit of `branch`; null when the branch is gone.
+             */
+            head: string | null;
+            /**
+             * Base Moved
+             * @description Whether the branch is elsewhere than `base`. A rebase brings the patch there.
+             */
+            base_moved: boolean;
             /** Digest */
             digest: string;
             /** Diff */
@@ -2971,8 +3517,17 @@ export interface components {
             approved_by: string | null;
             /** Approvals */
             approvals: components["schemas"]["ApprovalRead"][];
+            /**
+             * Contributors
+             * @description Who had a hand in it. None of them counts as approver.
+             */
+            contributors: components["schemas"]["ContributorRead"][];
+            review: components["schemas"]["ReviewRead"];
+            signature: components["schemas"]["SignatureRead"];
             /** Rejected Reason */
             rejected_reason: string | null;
+            /** Rejected By */
+            rejected_by: string | null;
             /** Applied At */
             applied_at: string | null;
             /** Commit */
@@ -3001,8 +3556,41 @@ export interface components {
          */
         PatchStatus: "pending" | "approved" | "rejected" | "applied";
         /**
+         * PatchUpload
+         * @description A change that was made elsewhere, as `git diff --binary` writes it.
+         */
+        PatchUpload: {
+            /**
+             * Task Id
+             * Format: uuid
+             */
+            task_id: string;
+            /**
+             * Diff
+             * @description At most 8 MiB. Names begin with `a/` and `b/`.
+             */
+            diff: string;
+            /**
+             * Summary
+             * @default
+             */
+            summary?: string;
+            /**
+             * Branch
+             * @description Where it is meant to go; the project's default branch otherwise.
+             * @default null
+             */
+            branch?: string | null;
+            /**
+             * Base
+             * @description The commit that it was made on; the newest of the branch otherwise.
+             * @default null
+             */
+            base?: string | null;
+        };
+        /**
          * PatchedFile
-         * @description A file that a patch changes, with its counts of lines.
+         * @description A file that a patch changes, with its counts of lines. Modes and sizes are null where the file is not there.
          */
         PatchedFile: {
             /** Path */
@@ -3016,6 +3604,32 @@ export interface components {
             additions: number;
             /** Deletions */
             deletions: number;
+            /**
+             * Old Mode
+             * @default null
+             */
+            old_mode?: string | null;
+            /**
+             * New Mode
+             * @description `100755` for a file that can be run, `100644` for any other.
+             * @default null
+             */
+            new_mode?: string | null;
+            /**
+             * Binary
+             * @default false
+             */
+            binary?: boolean;
+            /**
+             * Old Size
+             * @default null
+             */
+            old_size?: number | null;
+            /**
+             * New Size
+             * @default null
+             */
+            new_size?: number | null;
         };
         /**
          * PlanMode
@@ -3090,6 +3704,70 @@ export interface components {
             status: components["schemas"]["TaskStatus"];
             /** Criteria */
             criteria: string[];
+        };
+        /**
+         * PolicyRead
+         * @description The rules that hold. ``version`` is 0, and the values are the defaults, until someone sets them.
+         */
+        PolicyRead: {
+            /**
+             * Project Id
+             * Format: uuid
+             */
+            project_id: string;
+            /** Protected Branches */
+            protected_branches: string[];
+            /** Required Approvals */
+            required_approvals: number;
+            /** Approver Roles */
+            approver_roles: components["schemas"]["Role"][];
+            /** Approver Users */
+            approver_users: string[];
+            /** Strict Proof */
+            strict_proof: boolean;
+            /** Approval Hours */
+            approval_hours: number;
+            /** Version */
+            version: number;
+            /** Updated At */
+            updated_at: string | null;
+        };
+        /**
+         * PolicyWrite
+         * @description What `PUT` takes.
+         */
+        PolicyWrite: {
+            /**
+             * Protected Branches
+             * @description Names of branches; `*` is any text, `?` one character, `[abc]` one of these. Null: the project's default branch.
+             * @default null
+             */
+            protected_branches?: string[] | null;
+            /**
+             * Required Approvals
+             * @description For protected branches. In a team at least 1, which null is; the only user of a server may do with 0, which null is there.
+             * @default null
+             */
+            required_approvals?: number | null;
+            /**
+             * Approver Roles
+             * @description Only approvals of people with one of these roles count, or of `approver_users`. Empty, as those are: of everybody who may approve.
+             */
+            approver_roles?: components["schemas"]["Role"][];
+            /** Approver Users */
+            approver_users?: string[];
+            /**
+             * Strict Proof
+             * @description A criterion counts as proven only when the patch's tests fail without the patch and pass with it.
+             * @default false
+             */
+            strict_proof?: boolean;
+            /**
+             * Approval Hours
+             * @description An approval that is older does not count any more.
+             * @default 168
+             */
+            approval_hours?: number;
         };
         /**
          * PreviewRequest
@@ -3408,6 +4086,53 @@ export interface components {
          */
         Provider: "openai" | "anthropic" | "offline";
         /**
+         * RebaseConflict
+         * @description A file that the patch and the branch both changed. A side is null where it has no such file or no text.
+         */
+        RebaseConflict: {
+            /** Path */
+            path: string;
+            /** Base */
+            base: string | null;
+            /**
+             * Ours
+             * @description As the branch has it.
+             */
+            ours: string | null;
+            /**
+             * Theirs
+             * @description As the patch has it.
+             */
+            theirs: string | null;
+            /**
+             * Binary
+             * @default false
+             */
+            binary?: boolean;
+        };
+        /**
+         * RebaseRequest
+         * @description Bring a patch onto the newest commit of its branch.
+         */
+        RebaseRequest: {
+            /**
+             * Resolutions
+             * @description For each file in conflict, its whole text; null deletes it.
+             */
+            resolutions?: {
+                [key: string]: string | null;
+            };
+        };
+        /**
+         * RebaseResult
+         * @description The patch, on its new base unless there are ``conflicts``: then nothing was changed.
+         */
+        RebaseResult: {
+            patch: components["schemas"]["PatchRead"];
+            /** Conflicts */
+            conflicts: components["schemas"]["RebaseConflict"][];
+        };
+        /**
          * RecipeRequest
          * @description Which project to test or build, at which state.
          */
@@ -3559,6 +4284,111 @@ export interface components {
          */
         RequestedType: "test" | "build" | "deploy";
         /**
+         * ResolveConflict
+         * @description The answer. ``text`` is the block's new text, and is given with the choice `text` alone.
+         */
+        ResolveConflict: {
+            choice: components["schemas"]["ConflictChoice"];
+            /**
+             * Text
+             * @default null
+             */
+            text?: string | null;
+        };
+        /**
+         * ResolveResult
+         * @description The conflict as it was answered, and the session after it.
+         */
+        ResolveResult: {
+            conflict: components["schemas"]["ConflictRead"];
+            session: components["schemas"]["SpecSessionRead"];
+        };
+        /**
+         * RevertRequest
+         * @description Why a patch is taken back, and how conflicts with what came after it are resolved.
+         */
+        RevertRequest: {
+            /**
+             * Reason
+             * @default
+             */
+            reason?: string;
+            /**
+             * Resolutions
+             * @description As for a rebase.
+             */
+            resolutions?: {
+                [key: string]: string | null;
+            };
+        };
+        /**
+         * ReviewRead
+         * @description How far a review is, and whether the approval of who asks would count.
+         */
+        ReviewRead: {
+            /**
+             * Required Approvals
+             * @description 0: any one approval does, the author's own, too.
+             */
+            required_approvals: number;
+            /** Counted */
+            counted: number;
+            /** Missing */
+            missing: number;
+            /**
+             * Protected
+             * @description Whether the project's policy protects the patch's branch.
+             */
+            protected: boolean;
+            /** May Approve */
+            may_approve: boolean;
+            /** Why Not */
+            why_not: string | null;
+        };
+        /**
+         * RevisionList
+         * @description All revisions of a patch, oldest first. Patches of older versions of the server have none before a change.
+         */
+        RevisionList: {
+            /** Items */
+            items: components["schemas"]["RevisionRead"][];
+        };
+        /**
+         * RevisionRead
+         * @description What a patch was at one time, and who made it so.
+         */
+        RevisionRead: {
+            /** Number */
+            number: number;
+            reason: components["schemas"]["RevisionReason"];
+            /** Digest */
+            digest: string;
+            /** Branch */
+            branch: string;
+            /** Base */
+            base: string;
+            /** Files */
+            files: components["schemas"]["PatchedFile"][];
+            /**
+             * Author Id
+             * Format: uuid
+             */
+            author_id: string;
+            /** Author Name */
+            author_name: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
+         * RevisionReason
+         * @description Why a patch has other bytes, another base or another branch than before.
+         * @enum {string}
+         */
+        RevisionReason: "created" | "edited" | "rebased" | "retargeted";
+        /**
          * RevocationCreate
          * @description What is refused from now on: one token, or every token and sign-in that a user has now.
          */
@@ -3589,6 +4419,12 @@ export interface components {
             /** Sign Ins Ended */
             sign_ins_ended: number;
         };
+        /**
+         * Role
+         * @description What a person is in a tenant.
+         * @enum {string}
+         */
+        Role: "admin_devstudio" | "reviewer" | "executor" | "viewer" | "operator";
         /**
          * RunCaps
          * @description What this server allows: programs that a command may begin with, seconds, and limits of the sandbox.
@@ -3695,7 +4531,8 @@ export interface components {
          * @description A run. ``reason`` says in one sentence why it ended as it did; ``isolation`` is what really contained it.
          *
          *     ``recipe`` and ``argv`` are what it runs, on ``tree``, which ``ref`` named when it was asked for. ``attempt`` counts
-         *     how often a worker began. ``metrics_json`` has ``cpu``, ``duration`` and ``queue_wait`` in seconds and ``memory`` in
+         *     how often a worker began. ``base_run_id`` is the run that sees the tests of a patch fail without the rest of it.
+         *     ``metrics_json`` has ``cpu``, ``duration`` and ``queue_wait`` in seconds and ``memory`` in
          *     bytes.
          */
         RunRead: {
@@ -3739,6 +4576,8 @@ export interface components {
             tree: string | null;
             /** Rerun Of */
             rerun_of: string | null;
+            /** Base Run Id */
+            base_run_id: string | null;
             /** Attempt */
             attempt: number;
             /** Started At */
@@ -3890,6 +4729,61 @@ export interface components {
          * @enum {string}
          */
         SettableStatus: "active" | "archived";
+        /**
+         * SignatureRead
+         * @description What the signature of a patch is worth now. Before anything is done, git and the spec are compared as well.
+         */
+        SignatureRead: {
+            /**
+             * Key Id
+             * @description The key that signed it, one of `GET signing-keys`.
+             */
+            key_id: string | null;
+            /** Valid */
+            valid: boolean;
+            /** Expires At */
+            expires_at: string | null;
+            /**
+             * Problem
+             * @description What is wrong, when it is not valid.
+             */
+            problem: string | null;
+        };
+        /**
+         * SigningKeyList
+         * @description Every key that this server knows, the active one first.
+         */
+        SigningKeyList: {
+            /** Items */
+            items: components["schemas"]["SigningKeyRead"][];
+        };
+        /**
+         * SigningKeyRead
+         * @description The public half of a key. Nothing of it is secret.
+         */
+        SigningKeyRead: {
+            /**
+             * Key Id
+             * @description What envelopes name the key by: the first 16 digits of `fingerprint`.
+             */
+            key_id: string;
+            status: components["schemas"]["KeyStatus"];
+            /**
+             * Fingerprint
+             * @description SHA-256 of the raw public key, in hexadecimal.
+             */
+            fingerprint: string;
+            /**
+             * Public Key
+             * @description The raw public key, 32 bytes in base64.
+             */
+            public_key: string;
+            /**
+             * Pem
+             * @description The same as PEM.
+             */
+            pem: string;
+        };
         /**
          * SpecCoverage
          * @description How the documents cover each other, by keys. ``unknown_criteria``: what a task names and nobody wrote.
@@ -4065,6 +4959,57 @@ export interface components {
          * @enum {string}
          */
         Stage: "requirements" | "design" | "tasks" | "all";
+        /**
+         * SyncRead
+         * @description What a sync did. ``changed`` are the documents with a new version.
+         *
+         *     ``conflicts`` and ``deletions`` are all that are open; ``kept`` are the files that could not be read and were left
+         *     alone, and those that were put aside.
+         */
+        SyncRead: {
+            session: components["schemas"]["SpecSessionRead"];
+            /** Changed */
+            changed: components["schemas"]["DocumentType"][];
+            /** Conflicts */
+            conflicts: components["schemas"]["ConflictRead"][];
+            /** Deletions */
+            deletions: components["schemas"]["DeletionRead"][];
+            /** Kept */
+            kept: string[];
+        };
+        /**
+         * SyncRequest
+         * @description What is looked at: the Markdown files alone, or the notebook's file, too.
+         */
+        SyncRequest: {
+            /**
+             * Source
+             * @default all
+             * @enum {string}
+             */
+            source?: "files" | "all";
+        };
+        /**
+         * TaskEvidence
+         * @description Everything that runs said about the criteria that a task names, in the task's order.
+         */
+        TaskEvidence: {
+            /**
+             * Task Id
+             * Format: uuid
+             */
+            task_id: string;
+            /**
+             * Session Id
+             * Format: uuid
+             */
+            session_id: string;
+            status: components["schemas"]["TaskStatus"];
+            /** Status Reason */
+            status_reason: string;
+            /** Criteria */
+            criteria: components["schemas"]["CriterionEvidence"][];
+        };
         /**
          * TaskList
          * @description The tasks of a session in the order of the document; all of them, so there is never a next page.
@@ -4256,9 +5201,14 @@ export interface components {
         };
         /**
          * TestOutcome
-         * @description One test of a run's report.
+         * @description One test of a run's report. ``id`` tells it from the other tests of its project.
          */
         TestOutcome: {
+            /**
+             * Id
+             * @default
+             */
+            id?: string;
             /** Name */
             name: string;
             /** Outcome */
@@ -5992,6 +6942,153 @@ export interface operations {
             };
         };
     };
+    upload_patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key that you make once for a request: sent again with it, the request has no second effect. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchUpload"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PatchRead"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_patch: {
         parameters: {
             query?: never;
@@ -6091,6 +7188,164 @@ export interface operations {
             };
         };
     };
+    edit_patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that you read, as its ETag. A stale one is refused with 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                patch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchEdit"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PatchRead"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     approve_patch: {
         parameters: {
             query?: never;
@@ -6122,6 +7377,154 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PatchRead"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rebase_patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key that you make once for a request: sent again with it, the request has no second effect. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                patch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RebaseRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RebaseResult"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Unauthorized */
@@ -6327,6 +7730,378 @@ export interface operations {
             415: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revert_patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key that you make once for a request: sent again with it, the request has no second effect. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                patch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RevertRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PatchRead"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_patch_revisions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevisionList"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdraw_approval: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key that you make once for a request: sent again with it, the request has no second effect. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                patch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PatchRead"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6864,6 +8639,153 @@ export interface operations {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resolve_conflict: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key that you make once for a request: sent again with it, the request has no second effect. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                conflict_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResolveConflict"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResolveResult"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7875,6 +9797,105 @@ export interface operations {
             };
             /** @description Gone */
             410: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_bundle: {
+        parameters: {
+            query?: {
+                task_id?: string | null;
+                session_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
@@ -11281,6 +13302,262 @@ export interface operations {
             };
         };
     };
+    get_review_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyRead"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_review_policy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that you read, as its ETag. A stale one is refused with 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyWrite"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyRead"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_run_settings: {
         parameters: {
             query?: never;
@@ -11931,6 +14208,92 @@ export interface operations {
             };
         };
     };
+    list_signing_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningKeyList"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_spec_sessions: {
         parameters: {
             query?: {
@@ -12535,6 +14898,108 @@ export interface operations {
             507: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_conflicts: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+                status?: ("open" | "resolved") | null;
+            };
+            header?: never;
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_ConflictRead_"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -13220,6 +15685,153 @@ export interface operations {
             };
         };
     };
+    sync_spec_session: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key that you make once for a request: sent again with it, the request has no second effect. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SyncRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SyncRead"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_tasks: {
         parameters: {
             query?: never;
@@ -13811,6 +16423,104 @@ export interface operations {
             507: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_task_evidence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskEvidence"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {

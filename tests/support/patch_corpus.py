@@ -195,8 +195,10 @@ BROKEN = {
     "zero byte in a header": b"diff --git a/a\0 b/a\0\n",
     "utf-16": edit().decode().encode("utf-16"),
     "combined diff": b"diff --cc a.txt\nindex 1,2..3\n@@@ -1,1 -1,1 +1,1 @@@\n- 1\n -1\n++x\n",
-    "binary without content": b"diff --git a/zero.dat b/zero.dat\n"
-    + b"index 1111111..2222222 100644\nBinary files a/zero.dat and b/zero.dat differ\n",
+    "binary without content": (
+        b"diff --git a/zero.dat b/zero.dat\nindex 1111111..2222222 100644\n"
+        b"Binary files a/zero.dat and b/zero.dat differ\n"
+    ),
     "binary of another size": binary("b", literal(b"\0x", 7)),
     "binary that announces gigabytes": binary("b", literal(b"\0x", 99_999_999_999)),
     "binary that unpacks to more": binary("b", literal(b"\0" * 5_000_000, 100)),
@@ -267,8 +269,10 @@ TAKEN: Mapping[str, tuple[bytes, Mapping[str, bytes | None]]] = {
         {"na me.txt": b"white\n"},
     ),
     "name in quotes": (
-        b'diff --git "a/\\303\\251.txt" "b/\\303\\251.txt"\n--- "a/\\303\\251.txt"\n+++ "b/\\303\\251.txt"\n'
-        + b"@@ -1 +1 @@\n-accent\n+acute\n",
+        (
+            b'diff --git "a/\\303\\251.txt" "b/\\303\\251.txt"\n--- "a/\\303\\251.txt"\n+++ "b/\\303\\251.txt"\n'
+            b"@@ -1 +1 @@\n-accent\n+acute\n"
+        ),
         {"\u00e9.txt": b"acute\n"},
     ),
     "letter around it": (

@@ -8,6 +8,7 @@ import { CommandToolbarButton } from '@jupyterlab/ui-components';
 import { devstudioIcon } from '../icons';
 import type { Change } from '../model/changes';
 import { CommandIds, IDevStudio } from '../tokens';
+import { NotebookFile } from './notebook-file';
 
 /** Connects session notebooks with their session. */
 export const notebook: JupyterFrontEndPlugin<void> = {
@@ -71,56 +72,24 @@ function addToolbar(panel: NotebookPanel, sessionId: string, studio: IDevStudio)
 /** Show what the server wrote in the notebook, and tell the views when a save changed the session. */
 function connect(panel: NotebookPanel, sessionId: string, studio: IDevStudio, contents: Contents.IManager): void {
   const { context } = panel;
-  let reverting = false;
-  let saving = false;
-  let told: string | undefined;
+  const file = new NotebookFile(context, contents, () => {
+    tellKept(studio);
+  });
   const onChange = (_: unknown, change: Change): void => {
-    const concerns = change.kind === 'all' || (change.kind === 'documents' && change.sessionId === sessionId);
-    if (concerns && !reverting && !saving) {
-      reverting = true;
-      void reload(context, contents)
-        .then(kept => {
-          if (kept !== null && kept !== told) {
-            told = kept; // once for each change, however often it is heard of
-            tellKept(studio);
-          }
-        })
-        .catch(() => undefined) // the file browser and the next save say what is wrong with the file
-        .finally(() => {
-          reverting = false;
-        });
+    if (change.kind === 'all' || (change.kind === 'documents' && change.sessionId === sessionId)) {
+      void file.refresh().catch(() => undefined); // the file browser and the next save say what is wrong with the file
     }
   };
   studio.changes.happened.connect(onChange);
   context.saveState.connect((_, state) => {
-    saving = state === 'started';
     if (state === 'completed') {
       studio.changes.emit({ kind: 'documents', sessionId });
     }
   });
   panel.disposed.connect(() => {
     studio.changes.happened.disconnect(onChange);
+    file.dispose();
   });
-}
-
-/**
- * Take the file that the server wrote, unless that would drop what was typed here: then return the time of the file that
- * was not taken.
- */
-async function reload(
-  context: DocumentRegistry.IContext<DocumentRegistry.IModel>,
-  contents: Contents.IManager
-): Promise<string | null> {
-  const onDisk = await contents.get(context.path, { content: false });
-  if (context.isDisposed || onDisk.last_modified === context.contentsModel?.last_modified) {
-    return null;
-  }
-  if (context.model.dirty) {
-    return onDisk.last_modified;
-  }
-  await context.revert();
-  settle(context.model);
-  return null;
 }
 
 function tellKept(studio: IDevStudio): void {

@@ -29,6 +29,7 @@ function run(change: Partial<Run> = {}): Run {
     ref: 'main',
     tree: null,
     rerun_of: null,
+    base_run_id: null,
     attempt: 1,
     started_at: AT,
     finished_at: AT,

@@ -11,8 +11,11 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from conftest import model_environment
+from e2e.company import Company
 from support.checkout import MakeRun
 from support.model_server import ModelServer
+from support.studio import Studio
+from support.team import Team
 
 CHROMIUM_FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -63,3 +66,9 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Opens pages of as many people as a test needs, each with cookies of their own."""
     with ExitStack() as pages:
         yield lambda **size: pages.enter_context(clean_page(browser, **size))
+
+
+@pytest.fixture
+def company(team_studio: Studio, team: Team, open_page: OpenPage, artifacts: Path) -> Iterator[Company]:
+    with ExitStack() as clients:
+        yield Company(team_studio, team, open_page, artifacts, clients)

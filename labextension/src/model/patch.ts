@@ -4,7 +4,9 @@ import {
   type FileComparison,
   type Patch,
   type PatchPreview,
+  type PatchRevision,
   type ProblemError,
+  type RebaseConflict,
   type Run,
   type Task
 } from '@renum/devstudio-api-client';
@@ -13,6 +15,7 @@ import type { Access } from './access';
 import { Model } from './base';
 import type { Change, Changes } from './changes';
 import { Latest } from './latest';
+import { PatchEdits } from './patch-edits';
 import type { DiffLayout, ReviewMarks } from './review-marks';
 import { isFinal } from './steps';
 
@@ -23,9 +26,15 @@ export class PatchModel extends Model {
   run: Run | null = null;
   task: Task | null = null;
   error: ProblemError | null = null;
-  /** An error of approve, reject or apply; what is shown stays. */
+  /** An error of a deed; what is shown stays. */
   actionError: ProblemError | null = null;
   busy = false;
+  /** What the last deed did that is not on the screen otherwise. */
+  done: 'saved' | 'rebased' | 'current' | null = null;
+  /** Where the patch and its branch both changed the same lines; empty when nothing has to be decided. */
+  conflicts: readonly RebaseConflict[] = [];
+  revisions: readonly PatchRevision[] | null = null;
+  readonly edits: PatchEdits;
 
   constructor(
     readonly id: string,
@@ -35,6 +44,7 @@ export class PatchModel extends Model {
     private readonly marks: ReviewMarks
   ) {
     super();
+    this.edits = new PatchEdits(marks);
     changes.happened.connect((_, change) => {
       if (this.concerns(change) && !this.busy) {
         void this.refresh();
@@ -48,33 +58,57 @@ export class PatchModel extends Model {
 
   private async load(): Promise<void> {
     try {
-      const [patch, preview] = await Promise.all([
-        this.client.patch(this.id),
-        this.preview ?? this.client.previewPatch(this.id) // the bytes of a patch never change
-      ]);
+      const patch = await this.client.patch(this.id);
+      this.preview = await this.currentPreview(patch);
       this.run = patch.run_id === null ? null : await this.client.run(patch.run_id);
       this.task ??= await this.client.task(patch.task_id);
       this.patch = patch;
-      this.preview = preview;
       this.error = null;
+      if (this.revisions !== null) {
+        this.revisions = await this.client.review.revisions(this.id);
+      }
     } catch (error) {
       this.error = asProblem(error);
     }
     this.emitChange();
   }
 
-  get canDecide(): boolean {
-    return this.patch?.status === 'pending' && this.preview !== null && !this.busy;
+  /** The files of a revision never change; whether its base is the newest commit does, until it is applied. */
+  private async currentPreview(patch: Patch): Promise<PatchPreview> {
+    const known = this.preview;
+    if (known?.digest === patch.digest && (patch.status === 'applied' || patch.status === 'rejected')) {
+      return known;
+    }
+    const fresh = await this.client.previewPatch(this.id);
+    return known?.digest === fresh.digest && patch.revision === this.patch?.revision
+      ? { ...fresh, files: known.files } // the same objects, so that what shows them stays as it is
+      : fresh;
   }
 
-  /** Whether this person may approve: with the permission, and not what they asked for themselves in a team. */
+  /** Whether anything about the patch may still be decided or changed. */
+  get isOpen(): boolean {
+    return this.patch?.status === 'pending' || this.patch?.status === 'approved';
+  }
+
+  get canReject(): boolean {
+    return this.isOpen && this.preview !== null && !this.busy;
+  }
+
+  /** Whether this person may approve: with the permission, by the policy, and with nothing typed that is not saved. */
   get canApprove(): boolean {
-    return this.canDecide && !this.isOwn && this.access.missing('approvePatch') === null;
+    return (
+      this.patch?.status === 'pending' &&
+      this.patch.review.may_approve &&
+      this.preview?.digest === this.patch.digest &&
+      !this.busy &&
+      this.edits.isEmpty &&
+      this.access.missing('approvePatch') === null
+    );
   }
 
-  /** Whether somebody else has to approve, because this person asked for the patch. */
+  /** Whether this person wrote, changed or asked for the patch. */
   get isOwn(): boolean {
-    return this.patch !== null && this.access.isOwn(this.patch);
+    return this.patch !== null && (this.access.isOwn(this.patch) || this.isContributor);
   }
 
   get canApply(): boolean {
@@ -84,14 +118,27 @@ export class PatchModel extends Model {
   /** Approve the bytes that are shown. */
   async approve(): Promise<void> {
     const digest = this.preview?.digest;
-    if (this.canApprove && digest !== undefined) {
-      await this.act(() => this.client.approvePatch(this.id, digest));
+    const revision = this.patch?.revision;
+    if (this.canApprove && digest !== undefined && revision !== undefined) {
+      await this.act(() => this.client.approvePatch(this.id, digest, revision));
     }
   }
 
   /** Reject with a reason, which the next generation for the task receives. Returns whether it was taken. */
   async reject(reason: string): Promise<boolean> {
-    return this.canDecide && (await this.act(() => this.client.rejectPatch(this.id, reason))) !== null;
+    return this.canReject && (await this.act(() => this.client.rejectPatch(this.id, reason))) !== null;
+  }
+
+  /** Whether an approval of this person's counts, so that it can be taken back. */
+  get canWithdraw(): boolean {
+    const me = this.access.me?.user_id;
+    const mine = this.patch?.approvals.some(({ user_id, counts }) => counts && user_id === me) ?? false;
+    return mine && this.isOpen && !this.busy;
+  }
+
+  /** Take one's own approval back. */
+  async withdraw(): Promise<void> {
+    await this.act(() => this.client.review.withdraw(this.id));
   }
 
   /** Queue the run that applies and tests; returns its id. */
@@ -101,6 +148,81 @@ export class PatchModel extends Model {
     }
     const result = await this.act(() => this.client.applyPatch(this.id));
     return result?.run_id ?? null;
+  }
+
+  /** Make a patch that takes this one back; returns its id. */
+  async revert(reason: string): Promise<string | null> {
+    const patch = await this.act(() => this.client.review.revert(this.id, reason));
+    return patch?.id ?? null;
+  }
+
+  /** Make it a patch for the branch as it is now; without resolutions, conflicts are shown and nothing changes. */
+  async rebase(resolutions: Record<string, string | null> = {}): Promise<void> {
+    const result = await this.act(() => this.client.review.rebase(this.id, resolutions));
+    if (result !== null) {
+      this.conflicts = result.conflicts;
+      this.done = result.conflicts.length > 0 ? null : 'rebased';
+      this.emitChange();
+    }
+  }
+
+  dropConflicts(): void {
+    this.conflicts = [];
+    this.emitChange();
+  }
+
+  /** Save what was typed as a new revision; approvals are void then. */
+  async saveEdits(): Promise<void> {
+    const { patch, preview } = this;
+    if (patch === null || preview === null || this.edits.isEmpty || this.edits.stale(preview.digest).length > 0) {
+      return;
+    }
+    const files = this.edits.texts;
+    if ((await this.act(() => this.client.review.edit(this.id, patch.version, { files }))) !== null) {
+      this.edits.discard();
+      this.done = 'saved';
+      this.emitChange();
+    }
+  }
+
+  startEdit(file: FileComparison): void {
+    this.edits.open(file.path);
+    this.emitChange();
+  }
+
+  type(file: FileComparison, text: string): void {
+    if (this.preview !== null) {
+      this.edits.type(file, text, this.preview.digest);
+      this.done = null;
+      this.emitChange();
+    }
+  }
+
+  /** Go on with what was typed although somebody else changed the patch. */
+  keepEdits(): void {
+    if (this.preview !== null) {
+      this.edits.keep(this.preview.digest);
+      this.emitChange();
+    }
+  }
+
+  discardEdits(path?: string): void {
+    this.edits.discard(path);
+    this.emitChange();
+  }
+
+  /** Load what the patch was before, or hide it again. */
+  async toggleRevisions(): Promise<void> {
+    if (this.revisions !== null) {
+      this.revisions = null;
+    } else {
+      try {
+        this.revisions = await this.client.review.revisions(this.id);
+      } catch (error) {
+        this.actionError = asProblem(error);
+      }
+    }
+    this.emitChange();
   }
 
   /** How the person likes to read changes; the same for every patch. */
@@ -122,13 +244,22 @@ export class PatchModel extends Model {
     this.emitChange();
   }
 
+  private get isContributor(): boolean {
+    const me = this.access.me?.user_id;
+    return this.access.team && (this.patch?.contributors.some(({ user_id }) => user_id === me) ?? false);
+  }
+
   private concerns(change: Change): boolean {
     return change.kind === 'all' || (change.kind === 'task' && change.taskId === this.patch?.task_id);
   }
 
   private async act<T>(call: () => Promise<T>): Promise<T | null> {
+    if (this.busy) {
+      return null;
+    }
     this.busy = true;
     this.actionError = null;
+    this.done = null;
     this.emitChange();
     try {
       const result = await call();

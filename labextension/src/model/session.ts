@@ -23,6 +23,7 @@ import { Generation } from './generation';
 import { Operation } from './operation';
 import { Proposals } from './proposals';
 import { isFinal } from './steps';
+import { SessionSync } from './sync';
 
 /** The documents in the order in which they are written. */
 export const DOCUMENTS: readonly DocumentType[] = ['requirements', 'design', 'tasks'];
@@ -52,6 +53,7 @@ export class SessionModel extends Model {
     this.emitChange();
   });
   readonly proposals: Proposals;
+  readonly sync: SessionSync;
 
   constructor(
     readonly id: string,
@@ -63,6 +65,16 @@ export class SessionModel extends Model {
     super();
     this.drafts = new Drafts(id, storage, owner);
     this.proposals = new Proposals(id, client, {
+      changed: () => {
+        this.emitChange();
+      },
+      accepted: session => {
+        this.accept(session);
+        changes.emit({ kind: 'documents', sessionId: id });
+      }
+    });
+    this.sync = new SessionSync(id, client, {
+      session: () => this.session,
       changed: () => {
         this.emitChange();
       },
@@ -96,7 +108,8 @@ export class SessionModel extends Model {
         this.client.session(this.id),
         this.client.tasks(this.id),
         this.client.planning.lint(this.id),
-        this.proposals.load()
+        this.proposals.load(),
+        this.sync.load()
       ]);
       this.accept(session);
       Object.assign(this, { tasks, lint });

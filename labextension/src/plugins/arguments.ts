@@ -51,6 +51,9 @@ export class Arguments {
     if (current instanceof SessionView && current.model.session !== null) {
       return current.model.session.project_id;
     }
+    if (current instanceof PatchView && current.model.patch !== null) {
+      return current.model.patch.project_id;
+    }
     const projects = (await this.studio.client.listProjects({ limit: 200 })).items;
     return this.pick(
       this.studio.trans.__('Which project?'),

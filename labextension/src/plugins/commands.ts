@@ -16,6 +16,7 @@ import { SessionView } from '../ui/session';
 import { Views } from '../views';
 import { aiCommands } from './ai-commands';
 import { Arguments } from './arguments';
+import { reviewCommands } from './review-commands';
 import { runCommands } from './run-commands';
 
 type Args = ReadonlyPartialJSONObject;
@@ -42,6 +43,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
       ...creationCommands(studio),
       ...sessionCommands(app, studio, views, found),
       ...patchCommands(studio, views, found),
+      ...reviewCommands(studio, views, found),
       ...runCommands(app, studio, views, found),
       ...aiCommands(studio, views, found)
     };
@@ -84,6 +86,8 @@ const DEEDS: Readonly<Record<string, Deed>> = {
   [CommandIds.aiSettings]: 'setAgentSettings',
   [CommandIds.approvePatch]: 'approvePatch',
   [CommandIds.applyPatch]: 'applyPatch',
+  [CommandIds.uploadPatch]: 'uploadPatch',
+  [CommandIds.exportEvidence]: 'exportEvidence',
   [CommandIds.openRunLogs]: 'openRun',
   [CommandIds.openRuns]: 'openRun',
   [CommandIds.runTests]: 'startRun',

@@ -6,6 +6,7 @@ import { jupyterTheme, type IEditorLanguageRegistry } from '@jupyterlab/codemirr
 import type { FileComparison } from '@renum/devstudio-api-client';
 import * as React from 'react';
 
+import { lineEndOf } from '../model/patch-edits';
 import type { DiffLayout } from '../model/review-marks';
 import { useStudio } from './context';
 
@@ -51,11 +52,14 @@ export const FileDiff = React.forwardRef<IDiffHandle, IProps>(function FileDiff(
       setPlace(null);
       const hear = EditorView.updateListener.of(update => {
         if (update.docChanged) {
-          latest.current.onEdit?.(update.state.doc.toString());
+          latest.current.onEdit?.(update.state.sliceDoc());
         }
       });
-      const side = (label: string, mayType: boolean): Extension[] => [sideExtensions(label, language, mayType), hear];
-      const after = { doc: latest.current.text, extensions: side(trans.__('After'), editing) };
+      const ends = editing ? EditorState.lineSeparator.of(lineEndOf(latest.current.text) ?? '\n') : [];
+      const after = {
+        doc: latest.current.text,
+        extensions: [sideExtensions(trans.__('After'), language, editing), hear, ends]
+      };
       const shared = {
         gutter: true,
         highlightChanges: file.change === 'update', // within a line; a whole new file needs no marks in its lines
@@ -87,10 +91,10 @@ export const FileDiff = React.forwardRef<IDiffHandle, IProps>(function FileDiff(
 
   React.useEffect(() => {
     const shown = view.current;
-    if (shown !== null && shown.state.doc.toString() !== text) {
-      shown.dispatch({ changes: { from: 0, to: shown.state.doc.length, insert: text } }); // discarded, or saved by somebody
+    if (shown !== null && editing && shown.state.sliceDoc() !== text) {
+      shown.dispatch({ changes: { from: 0, to: shown.state.doc.length, insert: shown.state.toText(text) } }); // discarded, or saved by somebody
     }
-  }, [text]);
+  }, [text, editing]);
 
   React.useImperativeHandle(ref, () => ({
     move: by => {

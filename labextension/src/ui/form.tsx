@@ -6,6 +6,7 @@ import * as React from 'react';
 import type { IDevStudio } from '../tokens';
 import { ErrorBox } from './common';
 import { StudioProvider, useStudio } from './context';
+import { formatSize } from './format';
 
 /** One field of a form; its name is the server's, so that a refusal finds it. */
 export interface IField {
@@ -20,6 +21,8 @@ export interface IField {
   /** The step of a number; any when absent. */
   step?: number;
   hint?: string;
+  /** Whether a `textarea` can be filled with the text of a file; the largest that is read, in bytes. */
+  fileUpTo?: number;
 }
 
 export type Values = Record<string, string>;
@@ -29,6 +32,8 @@ interface IFormOptions<T> {
   submitLabel: string;
   fields: readonly IField[];
   submit: (values: Values) => Promise<T>;
+  /** Why nothing can be changed; then the form only shows. */
+  readOnly?: string;
 }
 
 /** Ask by a dialog that stays open, with everything typed, until the server has taken it. Null when cancelled. */
@@ -73,7 +78,7 @@ function FormDialog<T>(props: IFormOptions<T> & { onClose: (result: T | null) =>
   const submit = async (): Promise<void> => {
     const empty = props.fields.filter(field => field.required === true && values[field.name]?.trim() === '');
     setMissing(new Set(empty.map(field => field.name)));
-    if (busy || empty.length > 0) {
+    if (busy || empty.length > 0 || props.readOnly !== undefined) {
       return;
     }
     setBusy(true);
@@ -114,12 +119,18 @@ function FormDialog<T>(props: IFormOptions<T> & { onClose: (result: T | null) =>
         }}
       >
         <h2>{props.title}</h2>
+        {props.readOnly !== undefined && (
+          <p className="devstudio-Note" data-testid="dialog-read-only">
+            {props.readOnly}
+          </p>
+        )}
         {props.fields.map(field => (
           <Field
             key={field.name}
             field={field}
             value={values[field.name] ?? ''}
             error={messageOf(field.name)}
+            readOnly={props.readOnly !== undefined}
             onChange={value => {
               setValues({ ...values, [field.name]: value });
             }}
@@ -135,16 +146,18 @@ function FormDialog<T>(props: IFormOptions<T> & { onClose: (result: T | null) =>
               close(null);
             }}
           >
-            {trans.__('Cancel')}
+            {props.readOnly === undefined ? trans.__('Cancel') : trans.__('Close')}
           </button>
-          <button
-            type="submit"
-            className="devstudio-Button devstudio-mod-primary"
-            data-testid="dialog-submit"
-            aria-disabled={busy}
-          >
-            {busy ? trans.__('Working…') : props.submitLabel}
-          </button>
+          {props.readOnly === undefined && (
+            <button
+              type="submit"
+              className="devstudio-Button devstudio-mod-primary"
+              data-testid="dialog-submit"
+              aria-disabled={busy}
+            >
+              {busy ? trans.__('Working…') : props.submitLabel}
+            </button>
+          )}
         </footer>
       </form>
     </dialog>
@@ -155,10 +168,11 @@ interface IFieldProps {
   field: IField;
   value: string;
   error: string | null;
+  readOnly: boolean;
   onChange: (value: string) => void;
 }
 
-function Field({ field, value, error, onChange }: IFieldProps): React.JSX.Element {
+function Field({ field, value, error, readOnly, onChange }: IFieldProps): React.JSX.Element {
   const errorId = React.useId();
   const shared = {
     'data-testid': `field-${field.name}`,
@@ -166,6 +180,8 @@ function Field({ field, value, error, onChange }: IFieldProps): React.JSX.Elemen
     'aria-describedby': error === null ? undefined : errorId,
     'aria-required': field.required ?? false,
     className: 'jp-mod-styled',
+    disabled: readOnly && field.kind === 'select',
+    readOnly: readOnly && field.kind !== 'select',
     name: field.name,
     value,
     onChange: (event: { target: { value: string } }) => {
@@ -173,14 +189,14 @@ function Field({ field, value, error, onChange }: IFieldProps): React.JSX.Elemen
     }
   };
   if (field.kind === 'check' || field.kind === 'checks') {
-    return <Checks field={field} value={value} error={error} onChange={onChange} />;
+    return <Checks field={field} value={value} error={error} readOnly={readOnly} onChange={onChange} />;
   }
   return (
     <label className="devstudio-Field">
       <span>{field.label}</span>
       {field.kind === 'text' && <input type="text" autoComplete="off" maxLength={field.maxLength} {...shared} />}
       {field.kind === 'number' && <input type="number" autoComplete="off" min={0} step={field.step ?? 'any'} {...shared} />}
-      {field.kind === 'textarea' && <textarea rows={3} maxLength={field.maxLength} {...shared} />}
+      {field.kind === 'textarea' && <textarea rows={field.fileUpTo === undefined ? 3 : 8} maxLength={field.maxLength} {...shared} />}
       {field.kind === 'select' && (
         <select {...shared}>
           {field.options?.map(option => (
@@ -189,6 +205,9 @@ function Field({ field, value, error, onChange }: IFieldProps): React.JSX.Elemen
             </option>
           ))}
         </select>
+      )}
+      {field.fileUpTo !== undefined && !readOnly && (
+        <FileChoice name={field.name} label={field.label} upTo={field.fileUpTo} onText={onChange} />
       )}
       {field.hint !== undefined && <small>{field.hint}</small>}
       {error !== null && (
@@ -200,13 +219,55 @@ function Field({ field, value, error, onChange }: IFieldProps): React.JSX.Elemen
   );
 }
 
+/** Fills a field with what a file holds, byte for byte; what is no text is refused. */
+function FileChoice(props: {
+  name: string;
+  label: string;
+  upTo: number;
+  onText: (text: string) => void;
+}): React.JSX.Element {
+  const { trans } = useStudio();
+  const [problem, setProblem] = React.useState('');
+  const read = async (file: File | undefined): Promise<void> => {
+    if (file === undefined) {
+      return;
+    }
+    if (file.size > props.upTo) {
+      setProblem(trans.__('%1 has %2; at most %3 are taken', file.name, formatSize(file.size), formatSize(props.upTo)));
+      return;
+    }
+    try {
+      const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+      props.onText(decoder.decode(await file.arrayBuffer()));
+      setProblem('');
+    } catch {
+      setProblem(trans.__('%1 is no text in UTF-8', file.name));
+    }
+  };
+  return (
+    <>
+      <input
+        type="file"
+        data-testid={`field-file-${props.name}`}
+        aria-label={trans.__('%1 from a file', props.label)}
+        onChange={event => void read(event.target.files?.[0])}
+      />
+      {problem !== '' && (
+        <small className="devstudio-FieldError" role="alert">
+          {problem}
+        </small>
+      )}
+    </>
+  );
+}
+
 /** What a field starts with when nothing is said: a choice of one has to be something. */
 function firstOf(field: IField): string {
   return field.kind === 'select' ? (field.options?.[0]?.value ?? '') : '';
 }
 
 /** One box to tick, or several of which any may be ticked. */
-function Checks({ field, value, error, onChange }: IFieldProps): React.JSX.Element {
+function Checks({ field, value, error, readOnly, onChange }: IFieldProps): React.JSX.Element {
   const errorId = React.useId();
   const hintId = React.useId();
   const options = field.options ?? [{ value: 'true', label: field.label }];
@@ -217,6 +278,7 @@ function Checks({ field, value, error, onChange }: IFieldProps): React.JSX.Eleme
         type="checkbox"
         data-testid={field.kind === 'check' ? `field-${field.name}` : `field-${field.name}-${option.value}`}
         name={field.name}
+        disabled={readOnly}
         checked={chosen.includes(option.value)}
         aria-invalid={error !== null}
         aria-describedby={[error === null ? '' : errorId, field.hint === undefined ? '' : hintId].join(' ').trim() || undefined}

@@ -37,7 +37,15 @@ export function FileList({ model, files, index, onSelect }: IFilesProps): React.
                 onSelect(at);
               }}
             >
-              <span className="devstudio-FilePath">{file.path}</span>
+              <span className="devstudio-FilePath">
+                {file.path}
+                {model.edits.all.has(file.path) && (
+                  <span className="devstudio-Dirty" title={trans.__('Changed by you, not saved')}>
+                    {' '}
+                    ●<span className="devstudio-Unseen"> {trans.__('not saved')}</span>
+                  </span>
+                )}
+              </span>
               <FileFacts model={model} file={file} />
             </button>
           </li>
@@ -63,13 +71,16 @@ function FileFacts({ model, file }: { model: PatchModel; file: FileComparison })
   return (
     <span className="devstudio-Faint">
       {changeName(file, trans)}{' '}
-      {file.binary === true ? (
+      {file.binary ? (
         trans.__('binary')
       ) : (
         <>
           <span className="devstudio-Added">+{file.additions}</span>{' '}
           <span className="devstudio-Removed">−{file.deletions}</span>
         </>
+      )}
+      {file.old_mode !== file.new_mode && file.old_mode != null && file.new_mode != null && (
+        <> · {trans.__('mode')}</>
       )}
       {model.isViewed(file) && <span className="devstudio-Viewed"> ✓ {trans.__('viewed')}</span>}
     </span>
@@ -84,16 +95,15 @@ export function changeName(file: FileComparison, trans: TranslationBundle): stri
 /** Stands where the bytes of a file would be that are no text. */
 export function BinaryNote({ file }: { file: FileComparison }): React.JSX.Element {
   const { trans } = useStudio();
-  const sizes = 'old_size' in file ? (file as { old_size?: number | null; new_size?: number | null }) : {};
   return (
     <div className="devstudio-Empty" data-testid="diff-binary">
       <p>{trans.__('A binary file; its bytes are covered by the digest but not shown.')}</p>
-      {(sizes.old_size ?? sizes.new_size) != null && (
+      {(file.old_size ?? file.new_size) != null && (
         <p>
           {trans.__(
             '%1 before, %2 after',
-            sizes.old_size == null ? trans.__('no file') : formatSize(sizes.old_size),
-            sizes.new_size == null ? trans.__('no file') : formatSize(sizes.new_size)
+            file.old_size == null ? trans.__('no file') : formatSize(file.old_size),
+            file.new_size == null ? trans.__('no file') : formatSize(file.new_size)
           )}
         </p>
       )}

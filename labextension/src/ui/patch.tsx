@@ -8,9 +8,10 @@ import type { IDevStudio } from '../tokens';
 import { Empty, ErrorBox, Spinner } from './common';
 import { useStudio } from './context';
 import { FileDiff, type IDiffHandle } from './diff';
-import { PatchBar } from './patch-bar';
+import { EditsBar, PatchBar } from './patch-bar';
 import { BinaryNote, FileList } from './patch-files';
 import { PatchRail } from './patch-rail';
+import { Conflicts } from './patch-rebase';
 import { StudioView } from './view';
 
 /** A patch under review in the main area. */
@@ -103,6 +104,10 @@ function PatchBody({ model, languages }: { model: PatchModel; languages: IEditor
         if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
           event.preventDefault();
           void model.approve();
+        } else if (event.key === 's' && (event.ctrlKey || event.metaKey) && !model.edits.isEmpty) {
+          event.preventDefault();
+          event.stopPropagation();
+          void model.saveEdits();
         } else if (!isTyping(event.target) && !event.ctrlKey && !event.metaKey && !event.altKey) {
           const deed = keys[event.key];
           if (deed !== undefined) {
@@ -114,7 +119,10 @@ function PatchBody({ model, languages }: { model: PatchModel; languages: IEditor
     >
       <FileList model={model} files={files} index={index} onSelect={setIndex} />
       <section className="devstudio-Diff" data-testid="patch-diff" aria-label={trans.__('Changes')}>
-        {file === undefined ? (
+        <EditsBar model={model} />
+        {model.conflicts.length > 0 ? (
+          <Conflicts model={model} />
+        ) : file === undefined ? (
           <Empty text={trans.__('This patch changes no file.')} />
         ) : (
           <>
@@ -125,17 +133,23 @@ function PatchBody({ model, languages }: { model: PatchModel; languages: IEditor
                 toggleViewed(false);
               }}
             />
-            {file.binary === true ? (
+            {file.binary ? (
               <BinaryNote file={file} />
             ) : (
               <FileDiff
                 key={file.path}
                 ref={diff}
                 file={file}
-                text={file.new ?? ''}
+                text={model.edits.textOf(file)}
                 layout={model.layout}
                 languages={languages}
-                onEdit={null}
+                onEdit={
+                  model.isOpen && model.edits.isOpen(file.path)
+                    ? text => {
+                        model.type(file, text);
+                      }
+                    : null
+                }
               />
             )}
           </>

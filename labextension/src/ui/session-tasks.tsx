@@ -3,12 +3,14 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import type { Deed } from '../model/access';
+import { standings } from '../model/evidence';
 import type { SessionModel } from '../model/session';
 import { isFinal, nextStep, runIdOf, type Step } from '../model/steps';
 import { CommandIds } from '../tokens';
 import { Button, Chip, Empty, ErrorBox, Hash, UsageLine } from './common';
 import { useStudio } from './context';
 import { useKeptFocus } from './focus';
+import { CriterionChip, EvidencePanel } from './evidence';
 import { FixRounds } from './fix-rounds';
 import { StartBox } from './start-box';
 import { useAccess, useMissing } from './permission';
@@ -88,16 +90,22 @@ function TaskItem({ model, task, aiModel }: ITaskProps): React.JSX.Element {
           {task.title}
           {task.optional && <span className="devstudio-Faint"> {trans.__('(optional)')}</span>}
         </span>
+        {isSuspect(task) && (
+          <Chip tone="bad" testid="task-suspect" title={trans.__('Something that was proven is not any more.')}>
+            {trans.__('Suspect')}
+          </Chip>
+        )}
         <Chip tone={TONES[task.status]} testid="task-status" status={task.status}>
           {taskStatusName(task.status, trans)}
         </Chip>
       </div>
       {task.status_reason !== '' && (
         <p className="devstudio-Faint" data-testid="task-reason">
-          {task.status_reason}
+          {reasonOf(task, trans)}
         </p>
       )}
       <Criteria model={model} task={task} />
+      {task.criteria.length > 0 && <EvidencePanel task={task} />}
       <FailureNote model={model} task={task} />
       {work.running ? (
         <ProgressLine operation={work} testid="task-progress" />
@@ -112,24 +120,32 @@ function TaskItem({ model, task, aiModel }: ITaskProps): React.JSX.Element {
   );
 }
 
-/** The criteria that a task names; a proven one is ticked. */
+function isSuspect(task: Task): boolean {
+  return (task.evidence?.lost ?? []).length > 0;
+}
+
+/** Why the task stands where it stands. */
+function reasonOf(task: Task, trans: TranslationBundle): string {
+  if (task.status === 'done') {
+    return trans.__('Done because: %1', task.status_reason);
+  }
+  return isSuspect(task) ? trans.__('Suspect because: %1', task.status_reason) : task.status_reason;
+}
+
+/** The criteria that a task names, each with where it stands. */
 function Criteria({ model, task }: { model: SessionModel; task: Task }): React.JSX.Element | null {
   const { trans } = useStudio();
-  const known = new Map((model.tasks?.criteria ?? []).map(criterion => [criterion.key, criterion]));
+  const criteria = model.tasks?.criteria ?? [];
+  const texts = new Map(criteria.map(({ key, text }) => [key, text]));
+  const found = standings(task, new Set(criteria.filter(({ proven }) => proven).map(({ key }) => key)));
   if (task.criteria.length === 0) {
     return null;
   }
   return (
     <div className="devstudio-Row" aria-label={trans.__('Criteria')}>
-      {task.criteria.map(key => {
-        const criterion = known.get(key);
-        const proven = criterion?.proven ?? false;
-        return (
-          <Chip key={key} tone={proven ? 'good' : 'neutral'} title={criterion?.text ?? ''} testid="task-criterion">
-            {proven ? trans.__('✓ %1', key) : key}
-          </Chip>
-        );
-      })}
+      {[...found].map(([key, standing]) => (
+        <CriterionChip key={key} name={key} text={texts.get(key) ?? ''} standing={standing} />
+      ))}
     </div>
   );
 }
@@ -230,6 +246,14 @@ function TaskActions({ model, task, aiModel }: ITaskProps): React.JSX.Element {
             onClick={() => {
               setAsking(true);
             }}
+          />
+        )}
+        {generates && (
+          <Button
+            label={trans.__('Upload patch…')}
+            testid="task-upload-patch"
+            blocked={missing('uploadPatch')}
+            onClick={() => void execute(CommandIds.uploadPatch, { sessionId: model.id, taskId: task.id })}
           />
         )}
         {patch !== null && step !== 'review' && (

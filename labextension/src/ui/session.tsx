@@ -13,6 +13,7 @@ import { PlanBox } from './session-plan';
 import { CoverageBox } from './session-lint';
 import { TasksBox } from './session-tasks';
 import { documentName, documentStatusName } from './status';
+import { ConflictsPane, SyncBar } from './sync';
 import { StudioView } from './view';
 
 /** A session in the main area. */
@@ -107,6 +108,7 @@ function SessionBody({ model, editors, aiModel, onAiModel, wanted, onRevealed }:
     <div ref={body} className="devstudio-SessionBody" data-testid="session-view" data-session-id={model.id}>
       <SessionHeader model={model} />
       {model.error !== null && <ErrorBox error={model.error} onRetry={retry} />}
+      <ConflictsPane model={model} />
       <div className="devstudio-Columns">
         <DocumentsPane model={model} editors={editors} />
         <div className="devstudio-Side">
@@ -164,6 +166,7 @@ function SessionHeader({ model }: { model: SessionModel }): React.JSX.Element | 
             <span>{trans.__('%1 of %2 tasks done', done, tasks.length)}</span>
           </>
         )}
+        <SyncBar model={model} />
         <Button
           label={trans.__('Open notebook')}
           testid="open-notebook"

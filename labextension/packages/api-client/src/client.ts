@@ -7,6 +7,8 @@ import { readEvents } from './events';
 import { PlanningClient } from './planning';
 import { asProblem, problemFrom, problemOf } from './problem';
 import { resumed, type IFollow } from './resumed';
+import { SyncClient } from './sync';
+import { ReviewClient } from './review';
 import type { ITransport } from './transport';
 import type {
   ApplyResult,
@@ -56,6 +58,8 @@ export class DevStudioClient {
     });
     this.ai = new AiClient(this.http);
     this.planning = new PlanningClient(this.http);
+    this.sync = new SyncClient(this.http);
+    this.review = new ReviewClient(this.http, path => this.download(path));
   }
 
   /** The models, how they are used, and what that costs. */
@@ -63,6 +67,12 @@ export class DevStudioClient {
 
   /** What models propose for documents, and what is wrong with these. */
   readonly planning: PlanningClient;
+
+  /** The files of sessions, and what could not be merged. */
+  readonly sync: SyncClient;
+
+  /** The review of patches: their bytes, who decides, and what they prove. */
+  readonly review: ReviewClient;
 
   health(): Promise<Health> {
     return take(this.http.GET('/api/v1/health'));
@@ -137,10 +147,10 @@ export class DevStudioClient {
     return take(this.http.POST('/api/v1/code/preview', { body: { patch_id } }));
   }
 
-  approvePatch(patch_id: string, digest: string): Promise<Patch> {
-    return take(
-      this.http.POST('/api/v1/code/patches/{patch_id}/approve', { params: { path: { patch_id } }, body: { digest } })
-    );
+  /** Approve the bytes and the revision that were looked at; others are refused. */
+  approvePatch(patch_id: string, digest: string, revision: number): Promise<Patch> {
+    const body = { digest, revision };
+    return take(this.http.POST('/api/v1/code/patches/{patch_id}/approve', { params: { path: { patch_id } }, body }));
   }
 
   rejectPatch(patch_id: string, reason: string): Promise<Patch> {

@@ -3,6 +3,8 @@ export { DevStudioClient, type ILongCall } from './client';
 export { type IFollow } from './resumed';
 export { readEvents, type ServerEvent } from './events';
 export { PlanningClient } from './planning';
+export { ReviewClient } from './review';
+export { SyncClient, type Conflict, type ConflictAnswer, type ConflictResolved, type Synced } from './sync';
 export { ProblemError, asProblem, problemFrom, problemOf } from './problem';
 export { jupyterTransport, type ITransport } from './transport';
 export type * from './types';

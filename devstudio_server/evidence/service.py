@@ -175,6 +175,8 @@ class BundleService:
             for parent in made.parents:
                 before = git_objects.read_commit(objects.add_commit(parent))
                 objects.add_difference(before.tree, made.tree)
+                for tree in _base_trees(found.runs, commit):
+                    objects.add_difference(before.tree, tree)
         content |= dict(members.approval_members(found.approvals, left_out))
         return content | objects.members
 
@@ -204,6 +206,12 @@ def _with_base_runs(rows: BundleRepository, run_ids: set[UUID]) -> Sequence[Run]
     found = rows.runs([*run_ids])
     missing = {run.base_run_id for run in found if run.base_run_id is not None} - run_ids
     return [*found, *(rows.runs([*missing]) if missing else [])]
+
+
+def _base_trees(runs: Sequence[Run], commit: str) -> list[str]:
+    """Return the trees on which the tests ran without the change that a commit brought."""
+    base_runs = {run.base_run_id for run in runs if run.commit == commit}
+    return [run.tree for run in runs if run.id in base_runs and run.tree is not None]
 
 
 def _one(value: UUID | None) -> UUID:

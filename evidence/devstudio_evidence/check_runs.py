@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from devstudio_evidence import check_approvals
-from devstudio_evidence.check_objects import commit, compare_trees
+from devstudio_evidence import check_approvals, git_objects
+from devstudio_evidence.check_objects import commit, compare_trees, sides, stated_sides
 from devstudio_evidence.content import EVIDENCE_TYPE, PATCH_TYPE, Content
 from devstudio_evidence.git_objects import Commit
 
@@ -104,8 +104,8 @@ def _check_base(content: Content, member: str, statement: dict[str, Any]) -> Non
         return
     base = content.json(name)
     with content.report.reading(name):
-        if base["status"] != "failed":
-            content.report.wrong(name, f"Without the change, the tests ended as {base['status']}, not as failed.")
+        if base["status"] == "success":
+            content.report.wrong(name, "Without the change, the tests ended as success: that is no strict proof.")
         passed = {test["id"] for test in base["tests"] if test["outcome"] == "passed"}
         for criterion in strict:
             if passed & set(criterion["tests"]):
@@ -128,7 +128,30 @@ def _check_commit(content: Content, made: Commit, statement: dict[str, Any], pat
             if made.tree != patch["result_tree"] or parent.tree != patch["base_tree"]:
                 content.report.note(member, "The branch had moved on; compared is what the commit changed there.")
             compare_trees(content, member, parent.tree, made.tree, patch["files"])
+            _check_base_tree(content, parent.tree, statement, patch)
     _check_trailers(content, member, made, statement, patch)
+
+
+def _check_base_tree(content: Content, before: str, statement: dict[str, Any], patch: dict[str, Any]) -> None:
+    """Check that the run without the change had what was there before, and of the patch at most a part."""
+    name = f"runs/{statement['base_run_id']}/run.json"
+    base = content.json(name) if name in content.members else None
+    if base is None:
+        return
+    with content.report.reading(name):
+        if base["tree"] == statement["tree"]:
+            content.report.wrong(name, "The run without the change was made on the tree with the change.")
+            return
+        try:
+            found = git_objects.changes(content.trees, before, base["tree"])
+        except git_objects.ObjectMissing as missing:
+            if not content.left_out(f"trees/{missing}"):
+                content.report.wrong(name, f"The tree {missing} is not in the bundle, so it cannot be compared.")
+            return
+        said = {str(file["path"]): stated_sides(file) for file in patch["files"]}
+        for change in found:
+            if said.get(change.path) != sides(change):
+                content.report.wrong(name, f"The run without the change had another {change.path!r} than the patch.")
 
 
 def _check_trailers(
@@ -138,6 +161,12 @@ def _check_trailers(
         "Run": [statement["run_id"]],
         "Patch": [f"{patch['patch_id']} sha256:{patch['diff_sha256']}"],
     }
+    said = {
+        "Envelope": f"sha256:{statement['patch_envelope_sha256']}",
+        "Base-Run": str(statement["base_run_id"]),
+        "Required-Approvals": str(patch["required_approvals"]),
+    }
+    wanted.update({name: [value] for name, value in said.items() if TRAILER + name in made.trailers})
     for name, values in wanted.items():
         if made.trailers.get(TRAILER + name) != values:
             content.report.wrong(member, f"The trailer {TRAILER}{name} of the commit is not {values[0]}.")

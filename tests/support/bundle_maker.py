@@ -80,7 +80,8 @@ class BundleMaker:
         self.committed_tree = self.tested_tree = self.tree
         self.parent, self.parent_tree = self.base, self.base_tree
         self.run = self._run(RUN, "success", "passed", self.tree)
-        self.base_run = self._run(BASE_RUN, "failed", "failed", None)
+        self.tests_tree = self.repository.change(self.base_tree, {"test_adder.py": ADDER["test_adder.py"].encode()})
+        self.base_run = self._run(BASE_RUN, "failed", "failed", self.tests_tree)
         self.statement: dict[str, Any] = {}
         self.evidence = self._evidence()
         self.policy: dict[str, Any] = {"strict_proof": True, "required_approvals": 1}
@@ -184,6 +185,7 @@ class BundleMaker:
         author = Author("Bob", "bob@example.org")
         self.parent = self.repository.commit(self.parent_tree, (self.base,), "Go on\n", author)
         self.committed_tree = self.tested_tree = self.run["tree"] = self.repository.apply(self.parent_tree, self.diff)
+        self.base_run["tree"] = self.parent_tree
 
     def members(self) -> dict[str, bytes]:
         """Sign everything as it is now, and return the members without a manifest."""
@@ -248,9 +250,10 @@ class BundleMaker:
         )
 
     def _objects(self, commit: str) -> dict[str, bytes]:
-        if commit not in self._made:
-            self._made[commit] = self._read_objects(commit)
-        return dict(self._made[commit])
+        key = f"{commit} {self.base_run['tree']}"
+        if key not in self._made:
+            self._made[key] = self._read_objects(commit)
+        return dict(self._made[key])
 
     def _read_objects(self, commit: str) -> dict[str, bytes]:
         objects = Objects(self.repository, HiddenFiles(self.repository, []), LeftOut())
@@ -259,6 +262,7 @@ class BundleMaker:
         made = read_commit(objects.add_commit(commit))
         objects.add_difference(self.base_tree, self.tree)
         objects.add_difference(self.parent_tree, made.tree)
+        objects.add_difference(self.parent_tree, str(self.base_run["tree"]))
         return objects.members
 
     def _audit(self) -> bytes:

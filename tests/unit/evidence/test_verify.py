@@ -58,7 +58,7 @@ def test_a_good_bundle_holds(made_once: BundleMaker) -> None:
         "signatures": 3,
         "strict proofs": 1,
         "tree comparisons": 2,
-        "trees": 2,
+        "trees": 3,
     }
 
 
@@ -228,6 +228,14 @@ def base_run_passed(maker: BundleMaker) -> None:
     maker.base_run["status"] = "success"
 
 
+def base_run_with_the_change(maker: BundleMaker) -> None:
+    maker.base_run["tree"] = maker.tree
+
+
+def base_run_of_something_else(maker: BundleMaker) -> None:
+    maker.base_run["tree"] = maker.repository.change(maker.base_tree, {"test_adder.py": b"assert False\n"})
+
+
 def no_base_run(maker: BundleMaker) -> None:
     maker.statement["base_run_id"] = maker.run["base_run_id"] = None
 
@@ -308,6 +316,8 @@ CASES: list[tuple[Change, str]] = [
     (other_log, r"log.sha256: The digest of the log"),
     (passes_without_the_change, r"passed without the change, too"),
     (base_run_passed, r"Without the change, the tests ended as success"),
+    (base_run_with_the_change, r"was made on the tree with the change"),
+    (base_run_of_something_else, r"had another 'test_adder.py' than the patch"),
     (no_base_run, r"no run without the change is named"),
     (run_without_approvals, r"0 of 1 approvals"),
     (criterion_edited, r"requirements.md: The text of 1.1 is not the one that was proven"),

@@ -7,12 +7,14 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from devstudio_server.db import newest_first
 from devstudio_server.execution.models import Run, RunSettings
 from devstudio_server.execution.schemas import RunStatus, RunType
 from devstudio_server.kit.pagination import PageRequest
+
+_OPEN = (RunStatus.PENDING, RunStatus.RUNNING)
 
 
 class RunRepository:
@@ -45,9 +47,14 @@ class RunRepository:
         return self._session.scalars(newest_first(query, Run, page)).all()
 
     def unfinished(self) -> builtins.list[UUID]:
-        """Return the ids of all runs that are not final."""
-        open_ones = (RunStatus.PENDING, RunStatus.RUNNING)
-        return [*self._session.scalars(select(Run.id).where(Run.status.in_(open_ones)).order_by(Run.id))]
+        """Return the ids of all runs that are not final, and do not wait for another that is not."""
+        base = aliased(Run)
+        waits = select(base.id).where(base.id == Run.base_run_id, base.status.in_(_OPEN)).exists()
+        return [*self._session.scalars(select(Run.id).where(Run.status.in_(_OPEN), ~waits).order_by(Run.id))]
+
+    def waiting_for(self, run_id: UUID) -> Sequence[Run]:
+        """Return the runs that go on when ``run_id`` is final."""
+        return self._session.scalars(select(Run).where(Run.base_run_id == run_id, Run.status.in_(_OPEN))).all()
 
     def cancelled(self, run_ids: Collection[UUID]) -> builtins.list[UUID]:
         """Return those of ``run_ids`` that somebody asked to stop."""

@@ -25,6 +25,8 @@ MAX_TESTS = 2000
 """Tests that a run keeps; those that failed come first. All of them count."""
 MAX_TESTS_CHARS = 512 * 1024
 """What names, places and messages of the tests may have together: rows stay of a size that lists can show."""
+MAX_PROVING_TESTS = 100
+"""Tests that are named as those that prove one criterion."""
 MAX_FAILURES = 100
 MAX_NAME_CHARS = 300
 MAX_MESSAGE_CHARS = 1000
@@ -44,15 +46,24 @@ _BROKEN = ("failed", "error")
 
 @dataclass
 class RunResult:
-    """What a run found. ``proven`` are the keys of criteria with a passing test and no failing one."""
+    """What a run found. ``proofs`` are the tests of each criterion that has a passing one and no failing one, by key.
+
+    ``complete`` unless ``tests`` are fewer than there were.
+    """
 
     end: RunEnd
     tests: list[TestOutcome] = field(default_factory=list)
-    proven: set[str] = field(default_factory=set)
+    proofs: dict[str, list[str]] = field(default_factory=dict)
+    complete: bool = True
     failures: list[Failure] = field(default_factory=list)
     coverage: Coverage | None = None
     artifacts: list[ArtifactRead] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def proven(self) -> set[str]:
+        """The keys of the criteria that it proves."""
+        return set(self.proofs)
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a run that this fills."""
@@ -67,13 +78,15 @@ class RunResult:
     def to_json(self) -> dict[str, Any]:
         """Return what the job that follows needs, beside the columns: the end, and what is proven."""
         end = {"status": self.end.status.value, "reason": self.end.reason, "exit_code": self.end.exit_code}
-        return {"end": end, "proven": sorted(self.proven)}
+        return {"end": end, "proofs": self.proofs, "complete": self.complete}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RunResult:
         """Read what `to_json` wrote."""
         end = data["end"]
-        return cls(RunEnd(RunStatus(end["status"]), end["reason"], end["exit_code"]), proven=set(data["proven"]))
+        proofs = data["proofs"] if "proofs" in data else {key: [] for key in data["proven"]}  # of an older version
+        ended = RunEnd(RunStatus(end["status"]), end["reason"], end["exit_code"])
+        return cls(ended, proofs=proofs, complete=data.get("complete", False))
 
 
 @dataclass(frozen=True)
@@ -96,9 +109,23 @@ def judge(ended: Ended) -> RunResult:
     failures = failures_of(ended)
     result = RunResult(_end(ended, every, failures), failures=failures)
     result.tests = [TestOutcome.model_validate(test) for test in _most_telling(every)]
+    result.complete = len(result.tests) == len(every)
     if result.end.status is RunStatus.SUCCESS and ended.report is not None:
-        result.proven = {key for key, outcome in ended.report.criteria().items() if outcome == "proven"}
+        result.proofs = _proofs(ended.report)
     return result
+
+
+def _proofs(report: TestReport) -> dict[str, list[str]]:
+    """Return the passing tests of each criterion that the report proves; of very many, the first."""
+    proven = {key for key, outcome in report.criteria().items() if outcome == "proven"}
+    found: dict[str, list[str]] = {key: [] for key in sorted(proven)}
+    left = MAX_TESTS_CHARS
+    for test in report.tests:
+        for key in proven.intersection(test.criteria) if test.outcome == "passed" else ():
+            if test.id not in found[key] and len(found[key]) < MAX_PROVING_TESTS and left >= len(test.id):
+                found[key].append(test.id)
+                left -= len(test.id)
+    return found
 
 
 def _end(ended: Ended, every: list[TestResult], failures: list[Failure]) -> RunEnd:
@@ -188,7 +215,7 @@ def _most_telling(tests: list[TestResult]) -> list[TestResult]:
 
 
 def _size(test: TestResult) -> int:
-    return len(test.name) + len(test.message) + len(test.file) + sum(map(len, test.criteria))
+    return len(test.id) + len(test.name) + len(test.message) + len(test.file) + sum(map(len, test.criteria))
 
 
 def coverage_of(report: CoverageReport | None) -> Coverage | None:

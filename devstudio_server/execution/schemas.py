@@ -60,10 +60,11 @@ class RunStage(StrEnum):
 
 
 class TestOutcome(Shape):
-    """One test of a run's report."""
+    """One test of a run's report. ``id`` tells it from the other tests of its project."""
 
     __test__ = False  # not a test of ours, whatever pytest thinks of the name
 
+    id: str = ""
     name: str
     outcome: str
     criteria: list[str]
@@ -117,7 +118,8 @@ class RunRead(Shape):
     """A run. ``reason`` says in one sentence why it ended as it did; ``isolation`` is what really contained it.
 
     ``recipe`` and ``argv`` are what it runs, on ``tree``, which ``ref`` named when it was asked for. ``attempt`` counts
-    how often a worker began. ``metrics_json`` has ``cpu``, ``duration`` and ``queue_wait`` in seconds and ``memory`` in
+    how often a worker began. ``base_run_id`` is the run that sees the tests of a patch fail without the rest of it.
+    ``metrics_json`` has ``cpu``, ``duration`` and ``queue_wait`` in seconds and ``memory`` in
     bytes.
     """
 
@@ -139,6 +141,7 @@ class RunRead(Shape):
     ref: str | None
     tree: str | None
     rerun_of: UUID | None
+    base_run_id: UUID | None
     attempt: int
     started_at: datetime | None
     finished_at: datetime | None

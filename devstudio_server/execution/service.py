@@ -147,7 +147,33 @@ class RunService:
         run.status, run.reason, run.exit_code = end.status, end.reason, end.exit_code
         run.finished_at = now()
         self._changed(run)
+        for waiting in self._runs.waiting_for(run_id):
+            self._queue.enqueue(
+                self._session, self._actor, RunPlan.from_json(waiting.plan or {}).then, {"run_id": str(waiting.id)}
+            )
         return True
+
+    def wait_for_base(self, run_id: UUID, plan: RunPlan, *, shipped: bool, said: str, **fields: Any) -> bool:
+        """Enqueue the run that ``run_id`` has to see the end of, unless it has one; False when it shall stop instead.
+
+        The job that ends ``run_id`` is enqueued once more in the transaction that ends the other.
+        """
+        run = self.get(run_id)
+        if RunStatus(run.status).final or run.base_run_id is not None:
+            return True
+        if run.cancel_requested:
+            return False
+        base = self.enqueue_plan(
+            plan, RunType(run.type), run.project_id, shipped=shipped, task_id=run.task_id, **fields
+        )
+        self.note(run_id, base_run_id=base.id, reason=said.format(base.id))
+        return True
+
+    def cancel_base(self, run: Run) -> None:
+        """Stop the run that ``run`` waits for, if it is under way."""
+        base = None if run.base_run_id is None else self.get(run.base_run_id)
+        if base is not None and not RunStatus(base.status).final:
+            self.cancel(base.id)
 
     def cancel(self, run_id: UUID) -> Run:
         """Ask a run to stop; one that no worker has begun ends at once. Raises `RunIsFinal`."""
@@ -159,6 +185,7 @@ class RunService:
         if run.status == RunStatus.PENDING:
             self.finish(run_id, RunEnd(RunStatus.CANCELLED, "Cancelled before it began."))
         self._changed(run)
+        self.cancel_base(run)
         return run
 
     def _kill(self, run_id: UUID) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -18,6 +19,7 @@ from devstudio_server.execution.errors import (
     RunNotRepeatable,
     TaskOfOtherProject,
 )
+from devstudio_server.execution.evidence import COMMITTED, facts_of_head
 from devstudio_server.execution.inputs import RunInputs
 from devstudio_server.execution.logs import LogStorage
 from devstudio_server.execution.models import Run
@@ -59,6 +61,8 @@ class RunStarter:
         commit = _commit_of(repository, project, payload.ref)
         tree = repository.tree(commit)
         plan = self._plan(payload, repository, tree)
+        if payload.type is RequestedType.TEST and payload.command is None:
+            plan = replace(plan, facts=facts_of_head(repository, project, commit))
         return self.runs.enqueue_plan(
             plan,
             RunType(payload.type.value),
@@ -84,8 +88,12 @@ class RunStarter:
             )
         if old.plan is None or old.tree is None:
             raise RunNotRepeatable("The run was made by an older version, which kept no plan. Start a new one.")
+        plan = RunPlan.from_json(old.plan)
+        if committed := plan.facts.get(COMMITTED):
+            repository = self._specs.projects.repository(project)
+            plan = replace(plan, facts=facts_of_head(repository, project, committed["commit"]))
         return self.runs.enqueue_plan(
-            RunPlan.from_json(old.plan),
+            plan,
             RunType(old.type),
             project.id,
             shipped=self._shipped,

@@ -18,6 +18,7 @@ from devstudio_server.db import DatabaseUnavailable
 from devstudio_server.egress.gate import EgressScope
 from devstudio_server.execution.artifacts import keep_artifacts
 from devstudio_server.execution.control import RunControl
+from devstudio_server.execution.evidence import follow_evidence
 from devstudio_server.execution.inputs import RunInputs
 from devstudio_server.execution.logs import LogStorage, LogWriter
 from devstudio_server.execution.models import Run
@@ -149,7 +150,8 @@ class RunWork:
             cancelled = run.cancel_requested and result.end.status is not RunStatus.CANCELLED
             end = RunEnd(CANCELLED.status, CANCELLED.reason, result.end.exit_code) if cancelled else result.end
             if runs.finish(self._run_id, end):
-                runs.note(self._run_id, **_measured(run, result))
+                runs.note(self._run_id, result=result.to_json(), **_measured(run, result))
+                follow_evidence(session, run, result)
 
     def note(self, **fields: Any) -> None:
         """Note facts about the run that is under way."""

@@ -3,21 +3,23 @@
 Three jobs: `Preparation` settles on the server what is tested, a worker tests exactly the tree that would be committed,
 and `Commitment` commits it on the server. Each ends with one transaction that enqueues the next, and the commit's id is
 stored before the branch moves, so whatever is done again after a crash finds how far it came, and commits once.
+
+Where the project asks for strict proof, `Commitment` first enqueues a run of the tests without the change, and leaves;
+the transaction that ends that run enqueues `Commitment` again.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from devstudio_server.db import DatabaseUnavailable
 from devstudio_server.execution.command_policy import RunPolicy
 from devstudio_server.execution.inputs import RunInputs
-from devstudio_server.execution.logs import LogStorage
+from devstudio_server.execution.logs import LogStorage, LogWriter
 from devstudio_server.execution.models import Run
 from devstudio_server.execution.plans import RunPlan, find_recipe, settle, with_install
 from devstudio_server.execution.results import NO_TESTS, RunResult
@@ -27,18 +29,17 @@ from devstudio_server.execution.settings_service import RunSettingsService
 from devstudio_server.execution.work import CANCELLED, reason_of
 from devstudio_server.jobs import JobContext, LeaseLost
 from devstudio_server.kit.errors import NotFound
+from devstudio_server.patches.application_message import commit_message, with_base_run
+from devstudio_server.patches.application_record import Applied, digest_of_log
+from devstudio_server.patches.application_strict import Begun, WithoutChange, problem_of
 from devstudio_server.patches.models import Approval, Patch
-from devstudio_server.patches.review import ReviewService
 from devstudio_server.patches.service import COMMIT_JOB, PatchService
 from devstudio_server.scm import GitRepository
 from devstudio_server.scm.errors import BranchMoved
 from devstudio_server.scm.git import Author
-from devstudio_server.specs.models import Task
 from devstudio_server.specs.schemas import TaskStatus
-from devstudio_server.specs.tested import Proof, ProvingRun
 
 T = TypeVar("T")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOTHING = "Nothing was committed."
 
 
@@ -55,19 +56,21 @@ class _Step:
         """End the run, and say why."""
         self._finish(RunResult(RunEnd(RunStatus.FAILED, reason)))
 
-    def _finish(self, result: RunResult, commit: str | None = None, digests: dict[str, str] | None = None) -> None:
+    def _finish(self, result: RunResult, commit: str | None = None) -> None:
         """Write the run's end and all that follows from it in one transaction."""
+        log_sha256 = digest_of_log(self._context.ports.get(LogStorage), self._actor.tenant_id, self._run_id)
         with self._context.begin() as session:
             patches = PatchService(session, self._actor, self._context.ports)
             if not patches.runs.finish(self._run_id, result.end if commit else _nothing_committed(result.end)):
                 return
             run = patches.runs.get(self._run_id)
             patches.runs.note(self._run_id, commit=commit)
+            patches.runs.cancel_base(run)
             # A task, session or project that was removed meanwhile keeps no run from its end.
             with suppress(NotFound):
                 patch = patches.get(_required(run.patch_id))
                 if commit is not None:
-                    _record(patches, patch, run, result.proven, digests or {})
+                    Applied(patches, self._context.ports, patch, run).record(result, log_sha256)
                     return
                 reason = f"The run did not pass: {run.reason}"
                 patches.specs.record_progress(patch.task_id, TaskStatus.IN_PROGRESS, reason)
@@ -97,11 +100,12 @@ class Preparation(_Step):
 
     def _prepare(self, run: Run) -> None:
         with self._context.begin(read_only=True) as session:
-            review = ReviewService(session, self._actor, self._context.ports)
-            patches = review.patches
+            patches = PatchService(session, self._actor, self._context.ports)
             patch = patches.get(_required(run.patch_id))
             task = patches.specs.get_task(patch.task_id)
-            message = commit_message(patch, task, self._run_id, review.require(patch))
+            approvals = _require(patches, patch, _required(run.branch))
+            rule = patches.rules.standing(patch).rule
+            message = commit_message(patch, task, self._run_id, approvals, rule.required_approvals)
             digests = patches.specs.criteria_digests(task.session_id)
             policy = self._context.ports.get(RunPolicy)
             settings = RunSettingsService(session, policy).values(patch.project_id)
@@ -117,7 +121,7 @@ class Preparation(_Step):
         plan = replace(
             with_install(settle(recipe, settings, policy, then=COMMIT_JOB), repository, tree, settings),
             note=f"Applying the patch to {head[:12]} makes the tree {tree[:12]}, which is what is tested.",
-            facts={"head": head, "digests": digests, "message": message},
+            facts={"head": head, "digests": digests, "message": message, "strict": rule.strict_proof},
         )
         self._hand_over(run, plan, tree, repository)
 
@@ -152,42 +156,71 @@ class Commitment(_Step):
 
     def _conclude(self, run: Run, result: RunResult) -> None:
         facts = RunPlan.from_json(_required(run.plan)).facts
-        branch, head, digests = _required(run.branch), str(facts["head"]), dict(facts["digests"])
-        repository = self._repository(run)
+        branch, repository = _required(run.branch), self._repository(run)
         if run.commit and repository.contains(branch, run.commit):
-            self._finish(result, run.commit, digests)
+            self._finish(result, run.commit)
             return
         if result.end.status is RunStatus.SUCCESS and run.cancel_requested:
             result.end = RunEnd(CANCELLED.status, CANCELLED.reason, result.end.exit_code)
+        if result.end.status is RunStatus.SUCCESS and facts.get("strict") and not self._seen(run, repository, result):
+            return
         if result.end.status is not RunStatus.SUCCESS:
             self._finish(result)
             return
-        commit = self._commit(run, repository, head, str(facts["message"]))
-        _move(repository, branch, commit, head)
-        with self._context.ports.get(LogStorage).writer(self._actor.tenant_id, self._run_id) as log:
+        commit = self._commit(run, repository, facts)
+        self._move(run, repository, commit, str(facts["head"]))
+        with self._log() as log:
             log.note(f"Committed {commit[:12]} to {branch}.")
-        self._finish(result, commit, digests)
+        self._finish(result, commit)
+
+    def _seen(self, run: Run, repository: GitRepository, result: RunResult) -> bool:
+        """Tell whether the tests were run without the change, as far as they can be; if not, see to it."""
+        facts = RunPlan.from_json(_required(run.plan)).facts
+        if run.base_run_id is not None:
+            with self._context.begin(read_only=True) as session:
+                base = PatchService(session, self._actor, self._context.ports).runs.get(run.base_run_id)
+            result.end = problem_of(base) or result.end
+            return RunStatus(base.status).final
+        if not result.proofs.keys() & facts["digests"].keys():
+            return True
+        begun = WithoutChange(self._context, run).begin(repository, facts)
+        if begun is Begun.CANCELLED:
+            result.end = RunEnd(CANCELLED.status, CANCELLED.reason, result.end.exit_code)
+        if begun is Begun.WAITS:
+            with self._log() as log:
+                log.note("The tests pass with the patch. Waiting for a run of them without the change.")
+        return begun is not Begun.WAITS
+
+    def _log(self) -> LogWriter:
+        return self._context.ports.get(LogStorage).writer(self._actor.tenant_id, self._run_id)
 
     def _repository(self, run: Run) -> GitRepository:
         with self._context.begin(read_only=True) as session:
             projects = PatchService(session, self._actor, self._context.ports).specs.projects
             return projects.repository_of(run.project_id)
 
-    def _commit(self, run: Run, repository: GitRepository, head: str, message: str) -> str:
+    def _commit(self, run: Run, repository: GitRepository, facts: dict[str, Any]) -> str:
         """Store the commit, and then its id. The same run makes the same commit, however often this is done."""
-        # What was removed meanwhile had its approval when the run began, as the message says.
-        with self._context.begin(read_only=True) as session, suppress(NotFound):
-            review = ReviewService(session, self._actor, self._context.ports)
-            review.require(review.patches.get(_required(run.patch_id)))
         author = Author(self._actor.name or "DevStudio", "devstudio@localhost", run.started_at)
-        commit = repository.commit(_required(run.tree), (head,), message, author)
+        message = with_base_run(str(facts["message"]), run.base_run_id)
+        commit = repository.commit(_required(run.tree), (str(facts["head"]),), message, author)
         with self._context.begin() as session:
             runs = PatchService(session, self._actor, self._context.ports).runs
             runs.note(self._run_id, commit=commit)
         return commit
 
+    def _move(self, run: Run, repository: GitRepository, commit: str, head: str) -> None:
+        """Move the branch, if the approvals still count: nobody can take one back while this unit lasts."""
+        branch = _required(run.branch)
+        with self._context.begin() as session:
+            patches = PatchService(session, self._actor, self._context.ports)
+            # What was removed meanwhile had its approval when the run began, as the message says.
+            with suppress(NotFound):
+                _require(patches, patches.get(_required(run.patch_id)), branch)
+            move_branch(repository, branch, commit, head)
 
-def _move(repository: GitRepository, branch: str, commit: str, head: str) -> None:
+
+def move_branch(repository: GitRepository, branch: str, commit: str, head: str) -> None:
     """Move the branch unless an attempt before this one did; raises `BranchMoved` when it is somewhere else."""
     if repository.head(branch) != head and not repository.contains(branch, commit):
         raise BranchMoved(f"The branch {branch} moved while the patch was tested. Apply it again.")
@@ -195,35 +228,11 @@ def _move(repository: GitRepository, branch: str, commit: str, head: str) -> Non
         repository.move_branch(branch, commit, head)
 
 
-def _record(patches: PatchService, patch: Patch, run: Run, proven: set[str], digests: dict[str, str]) -> None:
-    commit = _required(run.commit)
-    patches.mark_applied(patch, commit, run.id)
-    patches.specs.projects.check_out(patch.project_id, commit, [file["path"] for file in patch.files])
-    task = patches.specs.get_task(patch.task_id)
-    shown = {key: digests[key] for key in proven if key in digests}
-    missing = [key for key in task.criteria if key not in shown]
-    reason = f"Applied, but no passing test names {', '.join(missing)}." if missing else "Applied."
-    proving = ProvingRun(run.id, commit, run.tree, run.branch, patch.id)
-    patches.specs.evidence.record(task.session_id, proving, {key: Proof() for key in shown}, digests)
-    patches.specs.record_progress(patch.task_id, TaskStatus.IN_PROGRESS, reason)
-    patches.specs.link_commit(task.id, commit, run.id)
-
-
-def commit_message(patch: Patch, task: Task, run_id: UUID, approvals: Sequence[Approval]) -> str:
-    """Return the commit's message: what and why, and trailers that name the evidence."""
-    title = _CONTROL.sub(" ", task.title)
-    subject = " ".join(_CONTROL.sub(" ", patch.summary or title).split())[:72]
-    trailers = [
-        f"DevStudio-Task: {task.key} {task.id}",
-        f"DevStudio-Criteria: {', '.join(task.criteria) or 'none'}",
-        f"DevStudio-Run: {run_id}",
-        f"DevStudio-Patch: {patch.id} sha256:{patch.digest}",
-        *(
-            f"DevStudio-Approved-By: {row.user_id}{' (self-reviewed)' if row.self_reviewed else ''}"
-            for row in approvals
-        ),
-    ]
-    return f"{subject}\n\nTask {task.key}: {title}\n\n" + "\n".join(trailers) + "\n"
+def _require(patches: PatchService, patch: Patch, branch: str) -> Sequence[Approval]:
+    """Return the approvals of a patch that count; raises when they are too few, or it is not what was signed."""
+    approvals = patches.rules.require(patch, branch)
+    patches.envelopes.check(patch, branch=branch)
+    return approvals
 
 
 def _nothing_committed(end: RunEnd) -> RunEnd:

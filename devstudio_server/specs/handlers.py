@@ -111,7 +111,7 @@ def get_task(call: Call, task_id: UUID) -> TaskRead:
     "GET", "tasks/{task_id}/evidence", permission=Permission.SPEC_READ, summary="Get the evidence of a task"
 )
 def get_task_evidence(call: Call, task_id: UUID) -> TaskEvidence:
-    """Return for each criterion of a task whether it is proven, lost or missing, why, and all that runs said about it."""
+    """Return whether each criterion of a task is proven, lost or missing, why, and all that runs said about it."""
     return _service(call).task_evidence(task_id)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 from uuid import UUID
 
 _BROKEN = ("failed", "error")
-_NODE_FILE = re.compile(r"\.[cm]?[jt]sx?$")
+_FILE = re.compile(r"\.[cm]?[jt]sx?$")
 
 
 class ReportedTest(Protocol):
@@ -23,14 +23,6 @@ class ReportedTest(Protocol):
     def outcome(self) -> str:
         """How it ended."""
 
-    @property
-    def classname(self) -> str:
-        """Where it is, as its runner says."""
-
-    @property
-    def name(self) -> str:
-        """Its own name."""
-
 
 @dataclass(frozen=True)
 class Tested:
@@ -38,36 +30,31 @@ class Tested:
 
     outcomes: Mapping[str, str] = field(default_factory=dict)
     modules: frozenset[str] = frozenset()
-    """Modules of Python that could not be imported."""
-    files: frozenset[str] = frozenset()
-    """Files of other languages that could not be loaded: which tests they have, no report says."""
+    """What broke as a whole: a module of Python that cannot be imported, a file of another language."""
     complete: bool = True
 
     @classmethod
     def of(cls, tests: Iterable[ReportedTest], *, complete: bool) -> Self:
         """Read a run's tests. Of two with one id the broken one counts."""
         outcomes: dict[str, str] = {}
-        modules, files = set(), set()
         for test in tests:
             if outcomes.get(test.id) not in _BROKEN:
                 outcomes[test.id] = test.outcome
-            if test.outcome not in _BROKEN:
-                continue
-            if _NODE_FILE.search(test.name):
-                files.add(test.name)
-            elif not test.classname:
-                modules.add(test.name)
-        return cls(outcomes, frozenset(modules), frozenset(files), complete)
+        broken = {test for test, outcome in outcomes.items() if outcome in _BROKEN and "::" not in test}
+        return cls(outcomes, frozenset(broken), complete)
 
     def failing(self, tests: Sequence[str]) -> list[str]:
         """Return those of ``tests`` that failed, or could not even be loaded."""
         return [test for test in tests if self.outcomes.get(test) in _BROKEN or self._not_loaded(test)]
 
     def _not_loaded(self, test: str) -> bool:
+        """Tell whether the test is not there because its module, or for all one knows its file, could not be loaded."""
         if test in self.outcomes or not self.complete:
             return False
-        where = test.partition("::")[0] if "::" in test else ""
-        return bool(self.files and not where) or any(where == it or where.startswith(f"{it}.") for it in self.modules)
+        where, named, _name = test.partition("::")
+        if not named:
+            return any(_FILE.search(broken) for broken in self.modules)
+        return any(where == broken or where.startswith(f"{broken}.") for broken in self.modules)
 
     def gone(self, tests: Sequence[str]) -> bool:
         """Tell whether the report, a whole one, has none of ``tests``."""

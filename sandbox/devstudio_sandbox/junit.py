@@ -55,6 +55,11 @@ class TestResult:
     """Where it broke: the innermost frame in the project, which may lie outside of its own file. May be empty."""
     broke_line: int | None = None
 
+    @property
+    def id(self) -> str:
+        """What tells it from the project's other tests. Node says `test` of all of its tests, which tells nothing."""
+        return f"{self.classname}::{self.name}" if self.classname not in ("", "test") else self.name
+
 
 @dataclass(frozen=True)
 class TestReport:

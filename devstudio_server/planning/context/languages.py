@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from posixpath import splitext
+
+from devstudio_sandbox.conventions import is_test
+
+__all__ = ["is_source", "is_test", "language_of_path"]
 
 _LANGUAGES = {
     ".py": "python", ".pyi": "python", ".js": "javascript", ".jsx": "javascript", ".mjs": "javascript",
@@ -16,10 +19,6 @@ _SOURCE = frozenset(
         ".sql", ".sh", ".proto", ".graphql",
     }
 )  # fmt: skip
-_TEST = re.compile(
-    r"(?:^|/)(?:tests?|__tests__|spec)/|(?:^|/)test_[^/]*\.py$|_test\.(?:py|go|rb|exs)$|[._](?:test|spec)\.[cm]?[jt]sx?$"
-    r"|Tests?\.(?:java|kt|cs)$"
-)
 
 
 def language_of_path(path: str) -> str | None:
@@ -30,8 +29,3 @@ def language_of_path(path: str) -> str | None:
 def is_source(path: str) -> bool:
     """Tell whether the file is code, as far as its name says."""
     return splitext(path)[1].lower() in _SOURCE
-
-
-def is_test(path: str) -> bool:
-    """Tell whether the file is a test, as the runners of its language find them."""
-    return _TEST.search(path) is not None

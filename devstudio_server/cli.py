@@ -15,7 +15,7 @@ import typer
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import DBAPIError
 
-from devstudio_server import cli_evidence, cli_images
+from devstudio_server import cli_evidence, cli_images, cli_keys
 from devstudio_server import serve as server
 from devstudio_server._version import __version__
 from devstudio_server.audit.service import RETENTION_DAYS
@@ -43,6 +43,7 @@ audit_app = typer.Typer(no_args_is_help=True, help="Verify the audit, and remove
 app.add_typer(audit_app, name="audit")
 app.add_typer(cli_evidence.app, name="evidence")
 app.add_typer(cli_images.app, name="images")
+app.add_typer(cli_keys.app, name="keys")
 
 DatabaseUrl = Annotated[
     str,

@@ -22,9 +22,12 @@ from devstudio_server.db.engine import create_engine
 from devstudio_server.db.migrate import current_revision, newest_revision
 from devstudio_server.db.roles import UnsafeRoleError, check_role
 from devstudio_server.jobs.service import processes
-from devstudio_server.kit.errors import Unavailable
+from devstudio_server.kit.errors import AppError, Unavailable
 from devstudio_server.kit.masking import mask_text
 from devstudio_server.settings import DataFolder
+from devstudio_server.signing.folder import KeyFolder
+from devstudio_server.signing.keyring import KEY, GivenKeys, Keyring
+from devstudio_server.signing.schemas import KeyStatus
 
 State = Literal["ok", "note", "fail"]
 TIMEOUT_S = 3.0
@@ -46,6 +49,7 @@ def examine(environment: Mapping[str, str], folder: DataFolder, *, online: bool 
     """Check database, Redis, sandbox, AI and storage. Only ``online`` asks the AI providers, which costs nothing."""
     checks: tuple[Callable[[], Finding], ...] = (
         lambda: check_storage(folder.root),
+        lambda: check_keys(environment, folder.signing),
         check_git,
         lambda: check_database(environment.get("DEVSTUDIO_DATABASE_URL", "").strip() or folder.database_url),
         lambda: check_workers(
@@ -77,6 +81,23 @@ def check_storage(root: Path) -> Finding:
     if free < MIN_FREE_BYTES:
         return Finding("storage", "note", said, "Free some space: repositories, logs and images grow.")
     return Finding("storage", "ok", said)
+
+
+def check_keys(environment: Mapping[str, str], folder: Path) -> Finding:
+    """Read the keys that sign, and look at who else may; none is made."""
+    try:
+        keys = Keyring(KeyFolder(folder), GivenKeys.from_environment(environment)).every()
+    except AppError as error:
+        mend = f"The folder is {folder}. It and its files belong to the server's user alone: chmod 700, chmod 600."
+        return Finding("signing", "fail", error.detail, mend)
+    except ValueError as error:
+        return Finding("signing", "fail", str(error), "Correct the variable; docs/operations.md says what it holds.")
+    active = next((key for key in keys if key.status is KeyStatus.ACTIVE), None)
+    if active is not None:
+        return Finding("signing", "ok", f"key {active.id} signs, {len(keys) - 1} older")
+    if environment.get(KEY, "").strip():
+        return Finding("signing", "fail", "the key that signs is revoked", f"Give another one in {KEY}.")
+    return Finding("signing", "ok", "no key yet; the first signature makes one")
 
 
 def check_git() -> Finding:

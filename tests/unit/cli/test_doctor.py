@@ -32,7 +32,7 @@ def test_a_fresh_machine_has_nothing_to_mend(tmp_path: Path, monkeypatch: pytest
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     assert [line.split()[1] for line in lines if not line.startswith(" ")] == [
-        *("storage", "git", "database", "workers", "redis", "sandbox", "ai")
+        *("storage", "signing", "git", "database", "workers", "redis", "sandbox", "ai")
     ]
     assert "FAIL" not in result.output
     assert "the first start makes it" in result.output.lower()

@@ -69,6 +69,6 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture
-def company(team_studio: Studio, team: Team, open_page: OpenPage, artifacts: Path) -> Iterator[Company]:
+def company(team_studio: Studio, team: Team, open_page: Callable[..., Page], artifacts: Path) -> Iterator[Company]:
     with ExitStack() as clients:
         yield Company(team_studio, team, open_page, artifacts, clients)

@@ -95,12 +95,25 @@ def _merge_blocks(kind: DocumentType, base: str, ours: str, theirs: str) -> Merg
         return whole
     work = _Merge(old, mine, new)
     work.merge()
-    text = join(work.segments)
-    text = text + ending if work.segments else ""
-    found = [segment.id for segment in split(kind, text.removesuffix("\n"))] if text else []
-    if [block for block in found if block != PREAMBLE] != [s.id for s in work.segments if s.id != PREAMBLE]:
+    if not all(_is_whole(kind, segments) for segments in (work.segments, *work.with_clashes())):
         return whole  # a fence that one side opened hides blocks of the other
-    return Merged(text, tuple(work.clashes))
+    if work.parents_kept and not _comes_up_again(kind, work):
+        return whole
+    return Merged(join(work.segments) + ending if work.segments else "", tuple(work.clashes))
+
+
+def _comes_up_again(kind: DocumentType, work: _Merge) -> bool:
+    """Tell whether the next merge finds the same clashes, or would take the removal of a requirement silently."""
+    file, base = (split(kind, join(segments)) for segments in work.with_clashes())
+    again = _Merge(base, split(kind, join(work.segments)), file)
+    again.merge()
+    return {clash.block_id for clash in again.clashes} == {clash.block_id for clash in work.clashes}
+
+
+def _is_whole(kind: DocumentType, segments: Sequence[Segment]) -> bool:
+    """Tell whether the blocks are the same ones when their text is read again."""
+    found = [segment.id for segment in split(kind, join(segments))] if segments else []
+    return [block for block in found if block != PREAMBLE] == [s.id for s in segments if s.id != PREAMBLE]
 
 
 def _pick(base: str, ours: str, theirs: str) -> str:
@@ -132,6 +145,7 @@ class _Merge:
     theirs: list[Segment]
     segments: list[Segment] = field(default_factory=list)
     clashes: list[Clash] = field(default_factory=list)
+    parents_kept: bool = False
 
     def __post_init__(self) -> None:
         self._b, self._o, self._t = ({s.id: s for s in side} for side in (self.base, self.ours, self.theirs))
@@ -147,6 +161,14 @@ class _Merge:
                 found[block_id] = segment
         self._keep_parents(found)
         self.segments = _in_order(found, self.base, self.ours, self.theirs)
+
+    def with_clashes(self) -> Iterator[list[Segment]]:
+        """Yield the blocks as the file will have them and as its next base will, when something clashes."""
+        for side in ("theirs", "base") if self.clashes else ():
+            segments = [*self.segments]
+            for clash in self.clashes:
+                _put(segments, Patch(clash.block_id, getattr(clash, side), clash.behind))
+            yield segments
 
     def _body(self, segment: Segment) -> _Body:
         body = self._bodies.get(id(segment))
@@ -203,17 +225,25 @@ class _Merge:
     def _keep_parents(self, found: dict[str, Segment]) -> None:
         """Let a requirement that one side removed not go, or come back, behind the back of its criteria."""
         for segment in [*found.values()]:
-            parent = segment.parent
+            parent = self._parent(segment)
             if not parent or parent in found:
                 continue
             if parent in self._o:  # removed outside, and here a criterion of it was added or changed
-                found[parent] = self._o[parent]
+                found[parent], self.parents_kept = self._o[parent], True
                 self._clash(self._b.get(parent), self._o[parent], None)
             elif segment.id not in self._o:  # removed here, and a criterion was added to it outside
                 self._orphan(segment, found)
 
+    def _parent(self, segment: Segment) -> str:
+        """Return under which requirement a criterion comes to stand: where theirs moved it, unless ours did, too."""
+        base, ours, theirs = self._b.get(segment.id), self._o.get(segment.id), self._t.get(segment.id)
+        if ours is None or theirs is None:
+            return segment.parent
+        return theirs.parent if base is not None and ours.parent == base.parent else ours.parent
+
     def _orphan(self, segment: Segment, found: dict[str, Segment]) -> None:
         del found[segment.id]
+        self.parents_kept = True
         if not any(clash.block_id == segment.parent for clash in self.clashes):
             self._clash(self._b.get(segment.parent), None, self._t[segment.parent])
         self._clash(None, None, segment)

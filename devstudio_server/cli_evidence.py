@@ -89,7 +89,7 @@ def write_verifier(output: Path) -> None:
             (package / module.name).write_bytes(module.read_bytes())
         main = "import sys\n\nfrom devstudio_evidence.__main__ import main\n\nsys.exit(main())\n"
         (Path(folder) / "__main__.py").write_text(main, encoding="ascii")
-        for path in (*package.iterdir(), Path(folder) / "__main__.py"):
+        for path in (*package.iterdir(), Path(folder) / "__main__.py", package):
             os.utime(path, (1_577_836_800, 1_577_836_800))  # a zip has the times of its files
         zipapp.create_archive(folder, output, interpreter="/usr/bin/env python3", compressed=True)
 

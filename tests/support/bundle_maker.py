@@ -88,6 +88,7 @@ class BundleMaker:
         self.audited = [("patch.created", PATCH), ("run.created", RUN), (None, ""), ("approval.created", APPROVAL)]
         self.left_out: list[dict[str, str]] = []
         self.manifest: dict[str, Any] = {}
+        self.stood_on: list[str] = []
         self._made: dict[str, Any] = {}
 
     def copy(self) -> Self:
@@ -201,7 +202,7 @@ class BundleMaker:
             "base_run_id": BASE_RUN,
             "patch_id": PATCH,
             "patch_envelope_sha256": bundle.sha256(patch),
-            "approvals": [bundle.sha256(envelope) for envelope in approvals.values()],
+            "approvals": [bundle.sha256(approvals[name]) for name in self.stood_on or approvals],
             "tree": self.tested_tree,
             "commit": commit,
             "branch": "main",

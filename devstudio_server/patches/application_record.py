@@ -84,17 +84,21 @@ class Applied:
         if patch.reverts is not None:
             specs.evidence.revert(patch.project_id, patch.reverts, proving)
         run.statement = self._statement(rows, approvals, log_sha256)
-        specs.record_progress(patch.task_id, TaskStatus.IN_PROGRESS, _told(task, rows, weighed))
+        specs.record_progress(patch.task_id, TaskStatus.IN_PROGRESS, self._told(task, rows, weighed))
         specs.link_commit(task.id, self._commit, run.id)
 
     def _own(self, task: Task, proofs: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
-        """Leave out tests that prove criteria of other sessions, whose keys read the same: the patch touched none."""
+        """Leave out tests that prove criteria of other sessions, whose keys read the same: the patch touched none.
+
+        And what a reverted patch had proven: undoing it proves none of that, whatever the tests of before say.
+        """
         claimed = self._patches.specs.evidence.claimed(self._patch.project_id, task.session_id)
         touched = {str(file["path"]) for file in self._patch.files}
         tests = [TestOutcome.model_validate(test) for test in self._run.tests]
         others = claimed - {test.id for test in tests if test.file in touched}
         own = {key: [test for test in found if test not in others] for key, found in proofs.items()}
-        return {key: found for key, found in own.items() if found or not proofs[key]}
+        undone = self._patch.reverts and self._patches.specs.evidence.proven_by(task.session_id, self._patch.reverts)
+        return {key: own[key] for key in own if (own[key] or not proofs[key]) and key not in (undone or ())}
 
     def _weigh(self, proofs: Mapping[str, Sequence[str]]) -> Weighed:
         if not self._facts().get("strict"):
@@ -138,7 +142,11 @@ class Applied:
         return self._ports.get(Signer).sign(EVIDENCE_TYPE, statement.members())
 
 
-def _told(task: Task, rows: Sequence[EvidenceRow], weighed: Weighed) -> str:
+    def _told(self, task: Task, rows: Sequence[EvidenceRow], weighed: Weighed) -> str:
+        return "Reverted." if self._patch.reverts else told(task, rows, weighed)
+
+
+def told(task: Task, rows: Sequence[EvidenceRow], weighed: Weighed) -> str:
     """Say what keeps the task from being done, if anything."""
     proven = {row.key for row in rows}
     missing = [key for key in task.criteria if key not in proven]

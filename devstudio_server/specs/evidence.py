@@ -73,7 +73,7 @@ class EvidenceLedger:
 
     def revert(self, project_id: UUID, reverted: UUID, run: ProvingRun) -> None:
         """Take away what the patch ``reverted`` had proven: ``run`` committed the patch that undoes it."""
-        why = f"The patch {reverted}, which proved it, was reverted by commit {run.commit[:12]}."
+        why = f"The patch {reverted}, which had proven it, was reverted by commit {run.commit[:12]}."
         added = [
             _lost(row, run, why, run.patch_id or run.run_id)
             for row in self._newest(project_id)
@@ -81,6 +81,12 @@ class EvidenceLedger:
         ]
         self._add(added)
         self._refresh({row.session_id for row in added})
+
+    def proven_by(self, session_id: UUID, patch_id: UUID) -> set[str]:
+        """Return the keys of the criteria whose present text a patch had proven."""
+        rows = [row for row in self._specs.evidence(session_id) if row.patch_id == patch_id]
+        texts = {(row.block_id, row.sha256) for row in rows}
+        return {row.key for row in self._specs.criteria(session_id) if (row.block_id, row.sha256) in texts}
 
     def claimed(self, project_id: UUID, session_id: UUID) -> set[str]:
         """Return the tests that prove criteria of the project's other sessions, whose keys may read the same."""

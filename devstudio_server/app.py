@@ -63,6 +63,7 @@ from devstudio_server.web.idempotency import remove_expired_keys
 from devstudio_server.web.rate_limits import RateLimiter
 from devstudio_server.web.request_log import log_request
 from devstudio_server.web.sockets import socket_rules
+from devstudio_server.web.too_large import too_large_rules
 
 
 class DevStudioApp(ExtensionApp):
@@ -411,7 +412,8 @@ class DevStudioApp(ExtensionApp):
         know_models(model.id for model in self.ports.get(Gateway).models())
         answer_only_to(cast("ServerApp", self.serverapp).web_app, self.allowed_hosts, context)
         base_url = self.settings["base_url"]
-        cast("ServerApp", self.serverapp).web_app.add_handlers(".*$", socket_rules(all_operations(), base_url, context))
+        rules = [*too_large_rules(base_url, context), *socket_rules(all_operations(), base_url, context)]
+        cast("ServerApp", self.serverapp).web_app.add_handlers(".*$", rules)
         base_url = "/"  # Jupyter puts its own before the handlers of an extension
         self.handlers.append(document_route(base_url, context, document()))
         if self.team:

@@ -17,6 +17,7 @@ from devstudio_server.web.operations import Operation
 from devstudio_server.web.problems import invalid_from
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
+TOO_LARGE = f"The body is too large; at most {MAX_BODY_BYTES} bytes are taken."
 MAX_DEPTH = 100
 """How deep a body may nest: deeper than any document that a person writes, far from any recursion limit."""
 MAX_VERSION_DIGITS = 18
@@ -134,8 +135,7 @@ def json_body(request: HTTPServerRequest) -> Any:
     """Return the body's JSON; raises `PayloadTooLarge`, `UnsupportedMediaType` and `Invalid`."""
     raw = request.body
     if len(raw) > MAX_BODY_BYTES:
-        message = f"The body has {len(raw)} bytes; at most {MAX_BODY_BYTES} are taken."
-        raise PayloadTooLarge(message)
+        raise PayloadTooLarge(TOO_LARGE)
     content_type = request.headers.get("Content-Type", "application/json").split(";")[0].strip().lower()
     if content_type not in ("application/json", "text/plain", ""):
         message = f"The body is `{content_type}`; send `application/json`."

@@ -15,6 +15,7 @@ from devstudio_server.execution import log_handlers as logs
 from devstudio_server.kv import handlers as kv
 from devstudio_server.patches import handlers as patches
 from devstudio_server.patches import lifecycle_handlers as lifecycle
+from devstudio_server.patches import replay_handlers as replays
 from devstudio_server.patches import review_handlers as reviews
 from devstudio_server.planning import handlers as planning
 from devstudio_server.planning import optimize_handlers as optimizing
@@ -37,6 +38,7 @@ def all_operations() -> list[Operation]:
         proposals,
         patches,
         lifecycle,
+        replays,
         reviews,
         execution,
         logs,

@@ -12,6 +12,7 @@ import anthropic
 from anthropic import omit
 from anthropic.types import CacheControlEphemeralParam, MessageParam, RawMessageStreamEvent, ToolParam
 
+from devstudio_server.ai.contract import arguments_of
 from devstudio_server.ai.errors import (
     ProviderError,
     error_for_connection,
@@ -250,7 +251,7 @@ class _Gathered:
         if block["type"] != "tool_use":
             return block, None
         raw = json.dumps(block.get("input") or {}) if raw is None else raw
-        arguments = _json_object(raw)
+        arguments = arguments_of(raw)
         block["input"] = arguments or {}
         return block, ToolCall(block["id"], block["name"], arguments, raw)
 
@@ -273,14 +274,6 @@ class _Gathered:
             cache_read=read,
             cache_write=written,
         )
-
-
-def _json_object(text: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _native(blocks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from devstudio_server.ai.ports import RepositoryReader, ToolSpec
+from devstudio_server.ai.ports import RepositoryReader, ToolCall, ToolSpec
 from devstudio_server.web.schemas import Payload
 
 __all__ = [
@@ -19,10 +20,14 @@ __all__ = [
     "ReadFile",
     "RepositoryReader",
     "WriteDocuments",
+    "arguments_of",
     "explain_invalid",
+    "read_answer",
     "reading_tools",
     "terminal_tool",
 ]
+
+T = TypeVar("T", bound=Payload)
 
 _SHOWN_ERRORS = 5
 _HALF = re.compile("[\ud800-\udfff]")
@@ -92,6 +97,27 @@ class ListFiles(Payload):
 
 TERMINAL_TOOLS: dict[type[Payload], str] = {WriteDocuments: "write_documents", ProposeChanges: "propose_changes"}
 """The tool that carries each kind of answer and ends a conversation."""
+
+
+def arguments_of(raw: str) -> dict[str, Any] | None:
+    """Read what a model wrote as the arguments of a tool; None when it is no JSON object."""
+    try:
+        value = json.loads(raw or "{}")  # some servers send nothing for no arguments
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def read_answer(call: ToolCall, answer: type[T]) -> T:
+    """Turn a call of the terminal tool into the answer; raises `ContractViolation`."""
+    if call.arguments is None:
+        message = f"the arguments of `{call.name}` were no JSON object."
+        raise ContractViolation(message)
+    try:
+        return answer.model_validate(call.arguments)
+    except ValidationError as error:
+        message = f"the arguments of `{call.name}` were wrong: {explain_invalid(error)}."
+        raise ContractViolation(message) from error
 
 
 def terminal_tool(answer: type[Payload]) -> ToolSpec:

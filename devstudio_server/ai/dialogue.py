@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from devstudio_server.ai.calls import Calls, Line
-from devstudio_server.ai.contract import ContractViolation, explain_invalid, reading_tools, terminal_tool
+from devstudio_server.ai.contract import ContractViolation, read_answer, reading_tools, terminal_tool
 from devstudio_server.ai.errors import ClientLeft, ModelContractError, ModelRefusal
 from devstudio_server.ai.metering import reply_size
 from devstudio_server.ai.ports import (
@@ -168,14 +166,7 @@ class Dialogue(Generic[T]):
 
     def _answer(self, call: ToolCall) -> T:
         """Turn a call of the terminal tool into the answer; raises `ContractViolation`."""
-        if call.arguments is None:
-            message = f"the arguments of `{call.name}` were no JSON object."
-            raise ContractViolation(message)
-        try:
-            answer = self._conversation.answer.model_validate(call.arguments)
-        except ValidationError as error:
-            message = f"the arguments of `{call.name}` were wrong: {explain_invalid(error)}."
-            raise ContractViolation(message) from error
+        answer = read_answer(call, self._conversation.answer)
         self._check_stages(answer)
         if self._conversation.check:
             self._conversation.check(answer)

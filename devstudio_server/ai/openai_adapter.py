@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam, ChatCompletionToolParam
 from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
+from devstudio_server.ai.contract import arguments_of
 from devstudio_server.ai.errors import (
     ProviderError,
     error_for_connection,
@@ -226,15 +226,7 @@ _call_numbers = itertools.count(1)
 
 def _tool_call(call: _ToolCall) -> ToolCall:
     raw = "".join(call.arguments)
-    return ToolCall(call.id or f"call_{next(_call_numbers)}", call.name, _json_object(raw), raw)
-
-
-def _json_object(text: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(text or "{}")  # some servers send nothing for no arguments
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    return ToolCall(call.id or f"call_{next(_call_numbers)}", call.name, arguments_of(raw), raw)
 
 
 def _native(reasoning: str) -> dict[str, Any] | None:

@@ -20,7 +20,8 @@ class RunPlan:
 
     ``then`` is the kind of the job that ends the run, and ``facts`` what that job has to know; without it, the run ends
     with the sandbox's work. ``note`` is a line for the top of the log. ``install`` comes before the command, when a
-    lease lets it reach an index; ``must_install`` says that someone asked for it.
+    lease lets it reach an index; ``must_install`` says that someone asked for it. ``offline``
+    gives the run no way out, whatever leases are in force.
     """
 
     recipe: Recipe
@@ -31,6 +32,7 @@ class RunPlan:
     note: str = ""
     install: Install | None = None
     must_install: bool = False
+    offline: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -50,6 +52,7 @@ class RunPlan:
             note=data["note"],
             install=Install.from_json(data["install"]) if data.get("install") else None,
             must_install=data.get("must_install", False),
+            offline=data.get("offline", False),
             facts=data["facts"],
         )
 

@@ -113,7 +113,7 @@ class RunWork:
             archive=lambda: self._ports.get(RunInputs).archive(run),
             opened=self._opened,
             keep=lambda archive: self._keep(run, archive),
-            egress=EgressScope(self._context.actor, run.project_id, run.id, run.task_id),
+            egress=None if plan.offline else EgressScope(self._context.actor, run.project_id, run.id, run.task_id),
         )
         for left in reversed(range(TRIES)):
             try:

@@ -82,6 +82,12 @@ class BranchMismatch(Conflict):
     title = "The patch is for another branch"
 
 
+class ReplayUnderWay(Conflict):
+    """A run is replaying this patch already."""
+
+    title = "Already being replayed"
+
+
 class ApplyUnderWay(Conflict):
     """A run is applying this patch already."""
 

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from devstudio_server.jobs import JobContext, JobKind, Place
 from devstudio_server.patches.application import Commitment, Preparation
+from devstudio_server.patches.replay import REPLAY_JOB
+from devstudio_server.patches.replay_jobs import give_up_replay, replay_patch
 from devstudio_server.patches.service import APPLY_JOB, COMMIT_JOB
 
 
@@ -28,4 +30,5 @@ def give_up(context: JobContext, payload: dict[str, Any], reason: str) -> None:
 JOBS = (
     JobKind(APPLY_JOB, apply_patch, Place.SERVER, give_up),
     JobKind(COMMIT_JOB, commit_patch, Place.SERVER, give_up),
+    JobKind(REPLAY_JOB, replay_patch, Place.SERVER, give_up_replay),
 )

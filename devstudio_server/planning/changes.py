@@ -26,9 +26,11 @@ from devstudio_server.execution.trials import Trial, TrialResult, Trials
 from devstudio_server.kit.errors import Invalid
 from devstudio_server.patches.content import build_content, check_files
 from devstudio_server.patches.models import Patch
+from devstudio_server.patches.recording import files_of, recorded
+from devstudio_server.patches.replay import keep_recordings
 from devstudio_server.patches.schemas import PatchedFile, PatchOrigin, PatchStatus
 from devstudio_server.patches.service import Origin
-from devstudio_server.planning.fix_loop import FixLoop, Mended, Work, files_of
+from devstudio_server.planning.fix_loop import FixLoop, Mended, Work
 from devstudio_server.planning.schemas import DEFAULT_FIX_ROUNDS, MAX_FIX_ROUNDS, GenerateResult
 from devstudio_server.projects.models import Project
 from devstudio_server.scm import GitRepository
@@ -225,6 +227,13 @@ def origin_of(
         tested=mended.tested,
         stopped=mended.stopped,
     )
+
+
+def keep_answers(session: Session, basis: Basis, patch: Patch, mended: Mended) -> None:
+    """Keep what the model answered, for a replay, unless the project's policy says `record_generations: false`."""
+    outcome = mended.proposal.outcome
+    if basis.use.policy.get("record_generations") is not False:
+        keep_recordings(session, patch, [*recorded(outcome.turns, outcome.model.id)])
 
 
 def test_warnings(mended: Mended) -> list[str]:

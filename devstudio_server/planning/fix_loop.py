@@ -22,6 +22,7 @@ from devstudio_server.execution.schemas import Failure, RunStatus
 from devstudio_server.execution.trials import Trial, TrialResult, Trials
 from devstudio_server.kit.errors import AppError, Invalid
 from devstudio_server.patches.content import PatchContent
+from devstudio_server.patches.recording import Files, on_top
 from devstudio_server.patches.schemas import FixRound, LoopEnd
 from devstudio_server.planning.prompts_generation import failures_prompt
 from devstudio_server.scm import GitRepository
@@ -29,8 +30,6 @@ from devstudio_server.scm import GitRepository
 MOST_FAILURES = 20
 """How many failures a round keeps and feeds back."""
 _NUMBERS = re.compile(r"0x[0-9a-f]+|\d+", re.IGNORECASE)
-
-Files = dict[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -216,14 +215,8 @@ class FixLoop:
 
 def _merged(outcome: Outcome[ProposeChanges], earlier: Files, work: Work) -> Proposal:
     """Put a proposal on top of those before it: files that it does not name stay as they were proposed."""
-    files = {**earlier, **files_of(outcome.answer)}
-    files = {path: text for path, text in files.items() if text is not None or path in work.existing}
+    files = on_top(earlier, outcome.answer, work.existing)
     return Proposal(outcome, files, work.build(files))
-
-
-def files_of(answer: ProposeChanges) -> Files:
-    """Return the files of an answer; None deletes one."""
-    return {file.path: None if file.action == "delete" else file.content for file in answer.files}
 
 
 def _no_result(result: TrialResult) -> LoopEnd | None:

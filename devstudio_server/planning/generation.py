@@ -14,6 +14,7 @@ from devstudio_server.ai.restricted import is_outside
 from devstudio_server.ai.subjects import CriterionText, GenerationSubject
 from devstudio_server.db import Actor, Units
 from devstudio_server.patches.content import build_content
+from devstudio_server.patches.recording import files_of
 from devstudio_server.patches.schemas import LoopEnd, PatchOrigin
 from devstudio_server.patches.service import PatchService, criterion_warnings
 from devstudio_server.planning.changes import (
@@ -22,12 +23,13 @@ from devstudio_server.planning.changes import (
     Order,
     Progress,
     TreeReader,
+    keep_answers,
     origin_of,
     result_of,
     test_warnings,
 )
 from devstudio_server.planning.context import build_context
-from devstudio_server.planning.fix_loop import Mended, Proposal, files_of
+from devstudio_server.planning.fix_loop import Mended, Proposal
 from devstudio_server.planning.prompts_generation import GENERATION_RULES, context_budget, generation_prompt
 from devstudio_server.planning.schemas import GenerateRequest, GenerateResult
 from devstudio_server.planning.subjects import language_of, requirements_of, task_text
@@ -142,4 +144,5 @@ class GenerationService:
             kind = PatchOrigin.TEMPLATE if request.template else PatchOrigin.GENERATED
             origin = origin_of(snapshot.basis, mended, warnings, kind)
             patch = patches.create(task, project, mended.proposal.content, origin)
+            keep_answers(session, snapshot.basis, patch, mended)
         return result_of(patch, mended, warnings)

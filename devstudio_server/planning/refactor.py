@@ -27,6 +27,7 @@ from devstudio_server.planning.changes import (
     Order,
     Progress,
     TreeReader,
+    keep_answers,
     origin_of,
     result_of,
     test_warnings,
@@ -192,6 +193,7 @@ class RefactoringService:
             task = _task(patches, request)
             origin = origin_of(snapshot.basis, mended, warnings, PatchOrigin.REFACTORED)
             patch = patches.create(task, project, mended.proposal.content, origin)
+            keep_answers(session, snapshot.basis, patch, mended)
         return RefactorResult(
             **result_of(patch, mended, warnings).model_dump(),
             base_run_id=before.result.run_id if before.result else None,

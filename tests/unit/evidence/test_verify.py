@@ -412,6 +412,22 @@ def test_a_statement_of_another_shape_is_a_problem_and_no_crash(maker: BundleMak
     assert check(maker).holds == (name == "author")  # whoever that may be
 
 
+def test_a_proof_that_a_later_run_gave_back_is_said_to_be_unsigned(maker: BundleMaker) -> None:
+    members = maker.members()
+    later = {**json.loads(members[f"runs/{RUN}/run.json"]), "id": OTHER, "commit": None}
+    for entry in maker.evidence["tasks"][0]["criteria"]:
+        entry["proof"]["run_id"] = OTHER
+    members["evidence.json"] = json.dumps(maker.evidence).encode()
+    assert f"runs/{OTHER}/run.json: This member is missing." in said(check(maker, members))
+    members[f"runs/{OTHER}/run.json"] = json.dumps(later).encode()
+    report = check(maker, members)
+    assert said(report) == ""
+    assert "1.1 was shown again by this later run, which is not signed." in [each.said for each in report.notes]
+    later["tests"] = [{**test, "outcome": "failed"} for test in later["tests"]]
+    members[f"runs/{OTHER}/run.json"] = json.dumps(later).encode()
+    assert "did not pass in the run" in said(check(maker, members))
+
+
 def test_what_was_left_out_and_says_so_is_a_note(maker: BundleMaker) -> None:
     members = maker.members()
     del members[f"patches/{PATCH}/diff.patch"]

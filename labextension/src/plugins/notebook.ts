@@ -8,6 +8,7 @@ import { CommandToolbarButton } from '@jupyterlab/ui-components';
 import { devstudioIcon } from '../icons';
 import type { Change } from '../model/changes';
 import { CommandIds, IDevStudio } from '../tokens';
+import { showConflicts } from './notebook-conflicts';
 import { NotebookFile } from './notebook-file';
 
 /** Connects session notebooks with their session. */
@@ -25,6 +26,7 @@ export const notebook: JupyterFrontEndPlugin<void> = {
           settle(panel.context.model);
           addToolbar(panel, sessionId, studio);
           connect(panel, sessionId, studio, app.serviceManager.contents);
+          showConflicts(panel, sessionId, studio);
         }
       });
     });

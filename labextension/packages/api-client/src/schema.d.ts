@@ -340,6 +340,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/code/patches/{patch_id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make and test a patch again
+         * @description Queue a run that makes the patch again from what was recorded, and tests it in a sandbox without a network.
+         */
+        post: operations["replay_patch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/code/patches/{patch_id}/replays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the replays of a patch
+         * @description Return what came out the same, and what did not; newest first.
+         */
+        get: operations["list_replays"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/code/patches/{patch_id}/revert": {
         parameters: {
             query?: never;
@@ -1761,6 +1801,20 @@ export interface components {
             revision?: number | null;
         };
         /**
+         * ArtifactCompared
+         * @description The SHA-256 of an artifact in the run before, and in this one.
+         */
+        ArtifactCompared: {
+            /** Expected */
+            expected: string | null;
+            /** Got */
+            got: string | null;
+            /** Matches */
+            matches: boolean | null;
+            /** Path */
+            path: string;
+        };
+        /**
          * ArtifactList
          * @description The artifacts of a run, by name.
          */
@@ -1907,6 +1961,18 @@ export interface components {
              * @default
              */
             hint?: string;
+        };
+        /**
+         * Compared
+         * @description What was expected and what came; null where there is nothing, and then nothing is compared.
+         */
+        Compared: {
+            /** Expected */
+            expected: string | null;
+            /** Got */
+            got: string | null;
+            /** Matches */
+            matches: boolean | null;
         };
         /**
          * ConflictChoice
@@ -3188,6 +3254,18 @@ export interface components {
             next_cursor?: string | null;
         };
         /**
+         * ModelReplay
+         * @description Whether what the model answered then still makes the patch. Without a record, ``matches`` is null.
+         */
+        ModelReplay: {
+            /** Recorded */
+            recorded: boolean;
+            /** Matches */
+            matches: boolean | null;
+            /** Detail */
+            detail: string;
+        };
+        /**
          * OptimizeCache
          * @description What the provider's cache can give, and gave.
          *
@@ -4278,6 +4356,73 @@ export interface components {
             reason: string;
         };
         /**
+         * ReplayList
+         * @description The replays of a patch, newest first; at most 50.
+         */
+        ReplayList: {
+            /** Items */
+            items: components["schemas"]["ReplayRead"][];
+        };
+        /**
+         * ReplayRead
+         * @description A patch made and tested again. ``mismatches`` says everything that did not come out the same; empty is good.
+         */
+        ReplayRead: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Run Id
+             * Format: uuid
+             */
+            run_id: string;
+            /** Compared Run Id */
+            compared_run_id: string | null;
+            /** Revision */
+            revision: number;
+            /**
+             * Current
+             * @description Whether it is of the bytes that the patch has now.
+             */
+            current: boolean;
+            status: components["schemas"]["RunStatus"];
+            /** Reason */
+            reason: string | null;
+            model: components["schemas"]["ModelReplay"];
+            tree: components["schemas"]["Compared"];
+            digest: components["schemas"]["Compared"];
+            /** Artifacts */
+            artifacts: components["schemas"]["ArtifactCompared"][];
+            tests: components["schemas"]["TestsCompared"];
+            /** Mismatches */
+            mismatches: string[];
+            /** By */
+            by: string;
+            /**
+             * By Id
+             * Format: uuid
+             */
+            by_id: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * ReplayStarted
+         * @description The run that tests the patch again.
+         */
+        ReplayStarted: {
+            /**
+             * Run Id
+             * Format: uuid
+             */
+            run_id: string;
+        };
+        /**
          * RequestedType
          * @description What a run can be asked to do. ``deploy`` is refused until there is CI/CD to do it.
          * @enum {string}
@@ -5230,6 +5375,23 @@ export interface components {
              * @default null
              */
             line?: number | null;
+        };
+        /**
+         * TestsCompared
+         * @description The tests of both runs. ``expected_passed`` is null when no run had tested the patch before.
+         */
+        TestsCompared: {
+            /** Expected Passed */
+            expected_passed: number | null;
+            /** Passed */
+            passed: number;
+            /** Failed */
+            failed: number;
+            /**
+             * Differing
+             * @description Tests that ended otherwise than before, at most 50.
+             */
+            differing: string[];
         };
         /**
          * TextRequest
@@ -7782,6 +7944,227 @@ export interface operations {
             507: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replay_patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key that you make once for a request: sent again with it, the request has no second effect. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                patch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayStarted"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_replays: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayList"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {

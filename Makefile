@@ -55,7 +55,7 @@ bench: system-parts $(STAMPS)/test ## Run the benchmarks beside their peers and 
 	@$(PY) -m devstudio_sandbox.images build all --if-missing
 	$(PY) -m pytest tests/benchmarks -q -s -o addopts="--import-mode=importlib" --bench-scale=full
 
-campaign: bench ## Run the long versions of the tests: benchmarks, kill -9 under load, tenants that swap ids
+campaign: bench ## Run the long versions of the tests: benchmarks, kill -9 under load, tenants that swap ids, every byte of a bundle
 	$(PY) -m pytest tests/campaigns tests/security/test_tenant_swap.py tests/security/two_people -q -s -o addopts="--import-mode=importlib" --bench-scale=full
 
 clean: ## Remove what was built; data and the git history stay

@@ -37,6 +37,7 @@ export class PatchView extends StudioView<PatchModel> {
   }
 
   protected override onActivateRequest(): void {
+    void this.model.refresh(); // the branch moves without a word from anyone
     if (!this.node.contains(document.activeElement)) {
       (this.node.querySelector<HTMLElement>('.devstudio-PatchBody') ?? this.node).focus();
     }

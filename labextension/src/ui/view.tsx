@@ -38,6 +38,11 @@ export abstract class StudioView<M extends Model> extends VDomRenderer<M> {
   /** What the view shows, inside the studio's context. */
   protected abstract body(): React.JSX.Element;
 
+  /** A tab that is closed is gone: its model listens no more, and opening it again makes a new one. */
+  protected override onCloseRequest(): void {
+    this.dispose();
+  }
+
   protected override onActivateRequest(): void {
     if (!this.node.contains(document.activeElement)) {
       this.node.focus(); // makes this the current tab

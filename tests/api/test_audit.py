@@ -108,15 +108,32 @@ class Deeds:
         asked = {"task_id": tasks[0]["id"], "model": "offline"}
         first = self.do("generate_code", "POST", "code/generate", asked)["patch_id"]
         digest = self.admin.post("code/preview", {"patch_id": first}).expect(200)["digest"]
+        self.do("replay_patch", "POST", f"code/patches/{first}/replay", by=self.other)
         self.do("approve_patch", "POST", f"code/patches/{first}/approve", {"digest": digest}, by=self.other)
         run = self.do("apply_patch", "POST", "code/apply", {"patch_id": first})["run_id"]
         self.do("cancel_run", "POST", f"exec/{run}/cancel")
+        self.work_by_hand(tasks[0]["id"])
         self.execute(self.admin.get(f"exec/{run}").expect(200)["project_id"])
         second = self.admin.post("code/generate", asked).expect(201)["patch_id"]
         better = {"task_id": tasks[0]["id"], "instructions": "Better.", "model": f"openai/{MODEL}", "fix_rounds": 0}
         project_id = self.admin.get(f"exec/{run}").expect(200)["project_id"]
         self.do("refactor_code", "POST", "code/refactor", better | {"project_id": project_id})
         self.do("reject_patch", "POST", f"code/patches/{second}/reject", {"reason": "Not like this."}, by=self.other)
+
+    def work_by_hand(self, task_id: str) -> None:
+        def upload(name: str, line: str) -> str:
+            header = f"diff --git a/{name} b/{name}\nnew file mode 100644\n--- /dev/null\n+++ b/{name}\n"
+            diff = f"{header}@@ -0,0 +1 @@\n+{line}\n"
+            return str(self.do("upload_patch", "POST", "code/patches", {"task_id": task_id, "diff": diff})["id"])
+
+        second, first = upload("notes.txt", "notes"), upload("test_it.py", "def test_it(): pass")
+        digest = self.admin.get(f"code/patches/{first}").expect(200)["digest"]
+        self.other.post(f"code/patches/{first}/approve", {"digest": digest}).expect(200)
+        run = self.admin.post("code/apply", {"patch_id": first}).expect(202)["run_id"]
+        assert self.admin.wait_for_run(run)["status"] == "success"
+        self.do("edit_patch", "PUT", f"code/patches/{second}", {"summary": "Notes"})
+        self.do("rebase_patch", "POST", f"code/patches/{second}/rebase", {})
+        self.do("revert_patch", "POST", f"code/patches/{first}/revert", {"reason": "Not needed."})
 
     def execute(self, project_id: str) -> None:
         settings = {"commands": {"test": ["echo", "tested"], "build": ["echo", "built"]}}

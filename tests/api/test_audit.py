@@ -66,6 +66,7 @@ class Deeds:
         tasks = self.admin.get(f"spec-sessions/{session['id']}/tasks").expect(200)["items"]
         self.do("update_task", "PUT", f"tasks/{tasks[0]['id']}", {"priority": "high"})
         self.do("put_agent_settings", "PUT", f"projects/{project['id']}/agent-settings", {"model": "offline"})
+        self.do("put_review_policy", "PUT", f"projects/{project['id']}/review-policy", {"required_approvals": 1})
         for operation, path in (
             ("put_budget", "budgets"),
             ("put_project_budget", f"projects/{project['id']}/budget"),
@@ -110,6 +111,8 @@ class Deeds:
         digest = self.admin.post("code/preview", {"patch_id": first}).expect(200)["digest"]
         self.do("replay_patch", "POST", f"code/patches/{first}/replay", by=self.other)
         self.do("approve_patch", "POST", f"code/patches/{first}/approve", {"digest": digest}, by=self.other)
+        self.do("withdraw_approval", "POST", f"code/patches/{first}/withdraw", by=self.other)
+        self.other.post(f"code/patches/{first}/approve", {"digest": digest}).expect(200)
         run = self.do("apply_patch", "POST", "code/apply", {"patch_id": first})["run_id"]
         self.do("cancel_run", "POST", f"exec/{run}/cancel")
         self.work_by_hand(tasks[0]["id"])

@@ -115,6 +115,9 @@ export function changesOf(event: StudioEvent): Change[] {
   const sessionId = subject === 'spec_session' ? event.subject_id : text('session_id');
   const taskId = subject === 'task' ? event.subject_id : text('task_id');
   const found: Change[] = [];
+  if (subject === 'review_policy') {
+    found.push({ kind: 'all' }); // every review of the project asks for something else now
+  }
   if (subject === 'project') {
     found.push({ kind: 'projects' });
   }

@@ -108,7 +108,7 @@ export class PatchModel extends Model {
 
   /** Whether this person wrote, changed or asked for the patch. */
   get isOwn(): boolean {
-    return this.patch !== null && (this.access.isOwn(this.patch) || this.isContributor);
+    return this.patch !== null && (this.access.isOwn(this.patch) || this.ownRoles.length > 0);
   }
 
   get canApply(): boolean {
@@ -244,9 +244,11 @@ export class PatchModel extends Model {
     this.emitChange();
   }
 
-  private get isContributor(): boolean {
+  /** What this person did to the patch; empty when nothing. */
+  get ownRoles(): readonly string[] {
     const me = this.access.me?.user_id;
-    return this.access.team && (this.patch?.contributors.some(({ user_id }) => user_id === me) ?? false);
+    const mine = this.patch?.contributors.find(({ user_id }) => user_id === me);
+    return this.access.team ? (mine?.roles ?? []) : [];
   }
 
   private concerns(change: Change): boolean {

@@ -20,10 +20,22 @@ function decidedReason(status: Patch['status'], trans: TranslationBundle): strin
   return reasons[status];
 }
 
+/** Why somebody else has to approve, which no permission changes. */
+function ownReason(model: PatchModel, patch: Patch, trans: TranslationBundle): string | null {
+  if (!model.isOwn || patch.review.may_approve || patch.review.required_approvals === 0) {
+    return null;
+  }
+  if (model.ownRoles.includes('prompter')) {
+    return trans.__('You prompted this patch, so someone else has to approve it');
+  }
+  return model.ownRoles.includes('editor')
+    ? trans.__('You edited this patch, so someone else has to approve it')
+    : trans.__('You made this patch, so someone else has to approve it');
+}
+
 /** Why this person cannot approve now; null when they can. */
 function approveBlocked(model: PatchModel, patch: Patch, missing: string | null, trans: TranslationBundle): string | null {
-  const own = model.isOwn && !patch.review.may_approve ? patch.review.why_not : null; // no permission would change that
-  const decided = decidedReason(patch.status, trans) ?? own ?? missing;
+  const decided = decidedReason(patch.status, trans) ?? ownReason(model, patch, trans) ?? missing;
   if (decided !== null) {
     return decided;
   }

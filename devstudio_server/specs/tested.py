@@ -28,6 +28,8 @@ class ReportedTest(Protocol):
 class Tested:
     """The outcomes of a run's tests, by id; ``complete`` unless the report was cut."""
 
+    __test__ = False  # not a test of ours, whatever pytest thinks of the name
+
     outcomes: Mapping[str, str] = field(default_factory=dict)
     modules: frozenset[str] = frozenset()
     """What broke as a whole: a module of Python that cannot be imported, a file of another language."""

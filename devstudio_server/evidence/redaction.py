@@ -100,8 +100,9 @@ def _masked(value: Any) -> Any:
 class HiddenFiles:
     """Which files of a repository stay, by the lists of restricted files of some trees, and by their content."""
 
-    def __init__(self, repository: GitRepository, trees: Iterable[str]) -> None:
-        """Read the lists of ``trees``."""
+    def __init__(self, repository: GitRepository, trees: Iterable[str], titles: Iterable[str] = ()) -> None:
+        """Read the lists of ``trees``; ``titles`` are those of restricted tasks, which nothing may tell either."""
+        self._titles = [title.encode() for title in titles]
         contents = [repository.read(tree, RESTRICTED_FILE) for tree in dict.fromkeys(trees)]
         self._rules = [
             RestrictedFiles(content.decode("utf-8", "replace")) for content in contents if content is not None
@@ -115,5 +116,7 @@ class HiddenFiles:
 
     def why_secret(self, path: str, content: bytes) -> str | None:
         """Say why a file's bytes, or a diff of it, must not be shown; None when they may."""
+        if any(title in content for title in self._titles):
+            return "It has the title of a restricted task."
         kinds = mask(content.decode("utf-8", "replace"), path=path).kinds
         return f"It has what looks like a secret ({', '.join(sorted(kinds))})." if kinds else None

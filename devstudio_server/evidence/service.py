@@ -28,7 +28,7 @@ from devstudio_server.kit.clock import now
 from devstudio_server.patches.models import Approval, Patch, PatchRevision
 from devstudio_server.patches.policy import ReviewPolicyService
 from devstudio_server.projects.models import Project
-from devstudio_server.scm import GitRepository, GitStorage
+from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.signing.schemas import SigningKeyList
 from devstudio_server.signing.signer import Signer
@@ -123,7 +123,10 @@ class BundleService:
         left_out = LeftOut()
         repository = self._ports.get(GitStorage).repository(found.project.tenant_id, found.project.id)
         content = self._documents(found, left_out)
-        content |= self._code(found, repository, left_out)
+        tasks = content[f"session/{DocumentType.TASKS.value}.md"].decode()
+        trees = [tree for patch in found.patches for tree in (repository.tree(patch.base), patch.result_tree)]
+        hidden = HiddenFiles(repository, trees, [task.title for task in found.tasks if task.title not in tasks])
+        content |= _code(found, Objects(repository, hidden, left_out))
         for run in found.runs:
             content |= dict(members.run_members(run, self._log_digest(run, found.evidence)))
         content["audit/segment.jsonl"] = found.audit
@@ -160,26 +163,6 @@ class BundleService:
         content["evidence.json"] = members.evidence_member(found.tasks, found.evidence, tasks)
         return content
 
-    def _code(self, found: _Material, repository: GitRepository, left_out: LeftOut) -> dict[str, bytes]:
-        trees = [tree for patch in found.patches for tree in (repository.tree(patch.base), patch.result_tree)]
-        hidden = HiddenFiles(repository, trees)
-        objects = Objects(repository, hidden, left_out)
-        content: dict[str, bytes] = {}
-        for patch in found.patches:
-            revisions = [row for row in found.revisions if row.patch_id == patch.id]
-            content |= dict(members.patch_members(patch, revisions, hidden, left_out))
-            objects.add_commit(patch.base)
-            objects.add_difference(repository.tree(patch.base), patch.result_tree)
-        for commit in dict.fromkeys(patch.commit for patch in found.patches if patch.commit):
-            made = git_objects.read_commit(objects.add_commit(commit))
-            for parent in made.parents:
-                before = git_objects.read_commit(objects.add_commit(parent))
-                objects.add_difference(before.tree, made.tree)
-                for tree in _base_trees(found.runs, commit):
-                    objects.add_difference(before.tree, tree)
-        content |= dict(members.approval_members(found.approvals, left_out))
-        return content | objects.members
-
     def _log_digest(self, run: Run, evidence: Mapping[UUID, TaskEvidence]) -> str | None:
         """Return the digest that was noted when the run ended, else that of the log as it is now."""
         entries = [entry for task in evidence.values() for each in task.criteria for entry in each.history]
@@ -206,6 +189,24 @@ def _with_base_runs(rows: BundleRepository, run_ids: set[UUID]) -> Sequence[Run]
     found = rows.runs([*run_ids])
     missing = {run.base_run_id for run in found if run.base_run_id is not None} - run_ids
     return [*found, *(rows.runs([*missing]) if missing else [])]
+
+
+def _code(found: _Material, objects: Objects) -> dict[str, bytes]:
+    """Return patches, approvals and git's objects."""
+    content = dict(members.approval_members(found.approvals, objects.left_out))
+    for patch in found.patches:
+        revisions = [row for row in found.revisions if row.patch_id == patch.id]
+        content |= dict(members.patch_members(patch, revisions, objects.hidden, objects.left_out))
+        objects.add_commit(patch.base)
+        objects.add_difference(objects.repository.tree(patch.base), patch.result_tree)
+    for commit in dict.fromkeys(patch.commit for patch in found.patches if patch.commit):
+        made = git_objects.read_commit(objects.add_commit(commit))
+        for parent in made.parents:
+            before = git_objects.read_commit(objects.add_commit(parent))
+            objects.add_difference(before.tree, made.tree)
+            for tree in _base_trees(found.runs, commit):
+                objects.add_difference(before.tree, tree)
+    return content | objects.members
 
 
 def _base_trees(runs: Sequence[Run], commit: str) -> list[str]:

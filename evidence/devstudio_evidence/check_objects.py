@@ -9,7 +9,6 @@ from devstudio_evidence.content import Content
 from devstudio_evidence.git_objects import Change, Commit
 
 _KINDS = {"commits": "commit", "trees": "tree", "blobs": "blob"}
-LINKS_AND_FILES = {"100644", "100755", "120000"}
 
 
 def check_objects(content: Content) -> None:
@@ -28,6 +27,9 @@ def check_objects(content: Content) -> None:
 def commit(content: Content, commit_id: str, named_by: str) -> Commit | None:
     """Give a commit of the bundle, or None with a problem in the report."""
     member = f"commits/{commit_id}"
+    if content.left_out(member):
+        content.report.note(named_by, f"The commit {commit_id} that it names was left out, so it was not compared.")
+        return None
     if member not in content.members:
         content.report.wrong(named_by, f"The commit {commit_id} that it names is not in the bundle.")
         return None

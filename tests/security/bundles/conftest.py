@@ -10,7 +10,7 @@ from support.domain_world import DomainWorld
 from support.real_bundle import RealBundle
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def real(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealBundle]:
     folder = tmp_path_factory.mktemp("real")
     with databases.fresh(folder / "real.db") as database:

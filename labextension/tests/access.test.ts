@@ -41,6 +41,7 @@ test('the permissions are those that the operations ask for', () => {
     applyPatch: 'apply_patch',
     uploadPatch: 'upload_patch',
     editPatch: 'edit_patch',
+    replayPatch: 'replay_patch',
     setPolicy: 'put_review_policy',
     exportEvidence: 'get_bundle',
     cancelRun: 'cancel_run',

@@ -16,6 +16,7 @@ export const PERMISSIONS = {
   applyPatch: 'code:apply',
   uploadPatch: 'code:generate',
   editPatch: 'code:generate',
+  replayPatch: 'code:approve',
   setPolicy: 'policy:update',
   exportEvidence: 'audit:read',
   cancelRun: 'exec:run',

@@ -13,6 +13,7 @@ import { RebaseBox } from './patch-rebase';
 import { Revisions } from './patch-revisions';
 import { useAccess } from './permission';
 import { Checklist } from './review-checklist';
+import { ReplayBox } from './review-replay';
 import { patchStatusName, runStatusName } from './status';
 
 interface IRailProps {
@@ -50,6 +51,7 @@ export function PatchRail({ model, patch, preview }: IRailProps): React.JSX.Elem
       )}
       <RebaseBox model={model} patch={patch} preview={preview} />
       <Checklist patch={patch} preview={preview} />
+      <ReplayBox patch={patch} />
       {patch.rejected_reason !== null && (
         <p className="devstudio-Note" data-testid="patch-rejected-reason">
           {trans.__('Rejected: %1', patch.rejected_reason)}

@@ -8,6 +8,7 @@ import type {
   PatchRevision,
   PatchUpload,
   Rebase,
+  Replay,
   ReviewPolicy,
   ReviewPolicyWrite,
   TaskEvidence
@@ -56,6 +57,18 @@ export class ReviewClient {
   /** Take one's own approval back. */
   withdraw(patch_id: string): Promise<Patch> {
     return take(this.http.POST('/api/v1/code/patches/{patch_id}/withdraw', { params: { path: { patch_id } } }));
+  }
+
+  /** Have a patch made and tested again, without a network; returns the run. */
+  async replay(patch_id: string): Promise<string> {
+    const path = { patch_id };
+    return (await take(this.http.POST('/api/v1/code/patches/{patch_id}/replay', { params: { path } }))).run_id;
+  }
+
+  /** The replays of a patch, the newest first. */
+  async replays(patch_id: string): Promise<Replay[]> {
+    const path = { patch_id };
+    return (await take(this.http.GET('/api/v1/code/patches/{patch_id}/replays', { params: { path } }))).items;
   }
 
   policy(project_id: string): Promise<ReviewPolicy> {

@@ -55,6 +55,7 @@ export type ProposalSummary = Schemas['ProposalSummary'];
 export type Run = Schemas['RunRead'];
 export type Rebase = Schemas['RebaseResult'];
 export type RebaseConflict = Schemas['RebaseConflict'];
+export type Replay = Schemas['ReplayRead'];
 export type ReviewPolicy = Schemas['PolicyRead'];
 export type ReviewPolicyWrite = Schemas['PolicyWrite'];
 export type RunCreate = Schemas['RunCreate'];

@@ -61,11 +61,11 @@ def weigh(proofs: Mapping[str, Sequence[str]], base: Run | None) -> Weighed:
     if base is None:
         return Weighed({}, unknown=tuple(proofs))
     tested = tested_by(base)
-    broke = _all_broke(base, tested)
+    broke, ended = _all_broke(base, tested), base.status == RunStatus.FAILED
     proven: dict[str, Proof] = {}
     passing, unknown = [], []
     for key, tests in proofs.items():
-        failing = [*tests] if broke else tested.failing(tests)
+        failing = [*tests] if broke else tested.failing(tests) if ended else []
         if failing:
             proven[key] = Proof(tuple(failing), strict=True)
         elif any(tested.outcomes.get(test) == "passed" for test in tests):

@@ -7,7 +7,7 @@ from devstudio_server.specs.markdown import Finding, Parsed, TaskBlock, expand_r
 from devstudio_server.specs.models import Criterion, SpecSession, Task
 from devstudio_server.specs.repository import SpecRepository
 from devstudio_server.specs.schemas import DocumentType, TaskStatus
-from devstudio_server.specs.status import DerivedStatus, derive_status, standings
+from devstudio_server.specs.status import DerivedStatus, derive_status, proofs_of, standings
 
 MAX_TITLE = 200
 
@@ -69,6 +69,23 @@ class SpecIndex:
         row.key, row.title = block.label[:20], block.title[:MAX_TITLE]
         row.description = "\n".join(block.details) or None
         row.criteria, row.optional, row.position, row.removed = keys, block.optional, position, False
+
+    def answer_ticks(self, ticked: set[str], tasks: str) -> None:
+        """Say at the tasks that somebody ticked in a file why they are not done; the boxes are put back already.
+
+        A tick that is in the document itself is its text, of which the linter says that it changes nothing.
+        """
+        if not ticked:
+            return
+        asked = ticked - {block.id for block in parse(DocumentType.TASKS, tasks).tasks if block.ticked}
+        proven = proofs_of(self._specs.criteria(self._session.id), self._specs.evidence(self._session.id))
+        for task in self._specs.all_tasks(self._session.id):
+            if task.block_id not in asked or task.removed or task.status == TaskStatus.DONE:
+                continue
+            missing = ", ".join(key for key in task.criteria if key not in proven)
+            why = f"no passing run proves {missing}" if missing else "it names no criteria, so no run can prove it"
+            task.progress_reason = f"It was ticked by hand, and the box was put back: {why}."
+        self.refresh_statuses()
 
     def refresh_statuses(self) -> dict[str, DerivedStatus]:
         """Derive the status of every task; return them by the task's block id."""

@@ -149,6 +149,7 @@ class SpecService:
                 session.status = SessionStatus.ACTIVE
             self.gates.follow(session, before, after)
             self._index(session).rebuild(after)
+        self._index(session).answer_ticks(files.ticked(), after[DocumentType.TASKS])
         self._specs.flush()
         after_commit(self._session, files.project(after, ALL_FILES if notebook else MARKDOWN_FILES))
         return files

@@ -91,6 +91,12 @@ class SyncedFiles:
         self.kept = sorted({seen.aside for seen in self._read.seen.values() if seen.aside})
         return merged
 
+    def ticked(self) -> set[str]:
+        """Return the ids of the tasks that are ticked in the files that were read."""
+        texts = [text for (_, kind), (text, _) in self._read.texts.items() if kind is DocumentType.TASKS]
+        found = [task for text in texts for task in parse(DocumentType.TASKS, text).tasks]
+        return {task.id for task in found if task.ticked and task.id}
+
     def has_news(self, texts: Mapping[DocumentType, str]) -> bool:
         """Tell whether a sync would find anything in the files but what was last written to them."""
         held = self._documents.held(self._session, "markdown")

@@ -244,6 +244,34 @@ def test_a_test_of_another_session_does_not_prove_a_criterion_of_the_same_number
     assert second.task().status_reason == "Applied, but no passing test names 1.1, 1.2."
 
 
+def test_a_tick_by_hand_in_a_file_is_put_back_and_answered(ledger: Ledger) -> None:
+    folder = ledger.domain.tree(ledger.session.project_id).root / ".devstudio/specs" / ledger.session.slug
+    file = folder / "tasks.md"
+
+    def tick() -> None:
+        file.write_text(file.read_text().replace("- [ ] 1.", "- [x] 1.").replace("- [ ] 2.", "- [x] 2."))
+        assert "- [x] 1." in file.read_text()
+        ledger.domain.write(ledger.session.id)
+        assert "- [ ] 1." in file.read_text()
+        assert "[x]" not in ledger.domain.read(ledger.session.id).documents.tasks.content
+
+    tick()
+    asked, thanks = ledger.domain.tasks(ledger.session.id)
+    assert (asked.status, asked.status_reason) == (
+        TaskStatus.TODO,
+        "It was ticked by hand, and the box was put back: no passing run proves 1.1, 1.2.",
+    )
+    assert thanks.status_reason.endswith("the box was put back: it names no criteria, so no run can prove it.")
+    ledger.prove()
+    assert ledger.task().status is TaskStatus.DONE
+    tick()
+    assert ledger.task().status_reason == "Proven by tests: 1.1, 1.2."
+    failed = ledger.follow(adds="failed")
+    tick()
+    assert ledger.task().status is not TaskStatus.DONE
+    assert f"Run {failed}" in ledger.task().status_reason, "what took the proof away is said first"
+
+
 def commit(ledger: Ledger, files: dict[str, str]) -> str:
     """Commit files to main, as someone else does; return the commit of before."""
     repository = ledger.domain.repository(ledger.session.project_id)

@@ -355,6 +355,8 @@ class _Chain:
 
 def overlay(kind: DocumentType, text: str, patches: Sequence[Patch]) -> str | None:
     """Return ``text`` with other texts of some blocks; None when the document itself is taken out."""
+    if not patches:
+        return text
     for patch in patches:
         if not patch.block_id:
             return patch.text

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -65,7 +66,7 @@ def _make_ids_unique(cells: list[NotebookNode]) -> None:
     for position, cell in enumerate(cells):
         wanted = str(cell.get("id") or f"cell-{position}")
         numbered = (f"{wanted[:50]}-{number}" for number in range(2, len(cells) + 2))
-        cell["id"] = next(candidate for candidate in (wanted, *numbered) if candidate not in taken)
+        cell["id"] = next(candidate for candidate in chain([wanted], numbered) if candidate not in taken)
         taken.add(cell["id"])
 
 

@@ -10,6 +10,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from devstudio_server.specs.markdown import Block, parse, strip_ids
@@ -20,6 +21,8 @@ ChangeKind = Literal["added", "changed", "removed", "moved", "same"]
 
 _NUMBER = re.compile(r"^ {0,3}\d+(?:\.\d+)*[.)]?[ \t]+")
 _TITLE = 120
+_REMEMBERED_CHARACTERS = 400_000
+"""A merge cuts the same few texts again and again; larger ones are not worth the memory."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,10 @@ class BlockChange:
 
 def split(kind: DocumentType, text: str) -> list[Segment]:
     """Return the segments of ``text`` in its order; `join` undoes it."""
+    return list(_remembered(kind, text) if len(text) < _REMEMBERED_CHARACTERS else _split(kind, text))
+
+
+def _split(kind: DocumentType, text: str) -> list[Segment]:
     lines = text.split("\n")
     blocks = sorted(parse(kind, text).blocks(), key=lambda block: block.line)
     starts = [block.line for block in blocks]
@@ -76,6 +83,11 @@ def split(kind: DocumentType, text: str) -> list[Segment]:
         title, piece = _title(block), "\n".join(lines[block.line : end])
         segments.append(Segment(block_id, block.kind, _label(block), title, piece, own_parent))
     return segments
+
+
+@lru_cache(maxsize=12)
+def _remembered(kind: DocumentType, text: str) -> tuple[Segment, ...]:
+    return tuple(_split(kind, text))
 
 
 def _free(wanted: str, taken: set[str]) -> str:

@@ -135,8 +135,8 @@ class SyncedFiles:
         place, found = (target, kind), digest(text)
         if found == _digest_of(row):
             self._read.texts[place] = text, row.content
-        elif found == row.previous_digest:
-            self._read.texts[place] = text, row.previous or ""
+        elif row.previous and found == row.previous_digest:
+            self._read.texts[place] = text, row.previous
         elif target not in sources:
             self._read.untouched.add(place)
         else:
@@ -239,13 +239,12 @@ def untick(text: str, ours: str) -> str:
 
 
 def _nearer(text: str, row: Projection) -> str:
-    """Return what ``text`` was changed from: what was written last, or what was there before that."""
-    if row.previous is None:
+    """Return what ``text`` was changed from: what was written last, or what was there before that.
+
+    It was that before when it still has its lines, and none of those that took their place.
+    """
+    if not row.previous:
         return row.content
-    lines = Counter(text.split("\n"))
-    newer, older = (_distance(lines, Counter(base.split("\n"))) for base in (row.content, row.previous))
-    return row.previous if older < newer else row.content
-
-
-def _distance(one: Counter[str], other: Counter[str]) -> int:
-    return (one - other).total() + (other - one).total()
+    lines, newer, older = (Counter(side.split("\n")) for side in (text, row.content, row.previous))
+    of_newer, of_older = (lines & (newer - older)).total(), (lines & (older - newer)).total()
+    return row.previous if of_older > of_newer or not of_newer else row.content

@@ -223,11 +223,18 @@ def test_a_session_is_deleted_and_listed(api: Api) -> None:
     assert len(api.get("spec-sessions", project_id=project["id"]).expect(200)["items"]) == 1
 
 
-def test_files_that_someone_removed_come_back(api: Api, studio: Studio, session: dict[str, Any]) -> None:
+def test_a_document_that_someone_removed_is_asked_about_and_its_notebook_comes_back(
+    api: Api, studio: Studio, session: dict[str, Any]
+) -> None:
     put_documents(api, session, requirements=REQUIREMENTS)
     folder = session["notebook_path"].rsplit("/", 1)[0]
     for name in ("requirements.md", session["notebook_path"].rsplit("/", 1)[1]):
         api.send("DELETE", f"{studio.url}/api/contents/{folder}/{name}").expect(204)
     api.get(f"spec-sessions/{session['id']}").expect(200)
-    assert "Add numbers" in file(studio, session, "requirements.md")
     assert "Add numbers" in str(notebook(studio, session))
+    (deletion,) = api.post(f"spec-sessions/{session['id']}/sync", {}).expect(200)["deletions"]
+    assert deletion["path"].endswith("/requirements.md")
+    there = api.send("GET", f"{studio.url}/api/contents/{folder}").expect(200)["content"]
+    assert "requirements.md" not in {item["name"] for item in there}
+    api.post(f"conflicts/{deletion['id']}/resolve", {"choice": "restore"}).expect(200)
+    assert "Add numbers" in file(studio, session, "requirements.md")

@@ -64,17 +64,23 @@ def check_collisions(written: set[str], kept: set[str]) -> None:
                 f"The paths {other} and {path} differ only in case or in how accents are written, and some file "
                 "systems take them for one."
             )
-    for path in written:
-        parents = {path.rsplit("/", depth)[0] for depth in range(1, path.count("/") + 1)}
-        clash = {folded[_folded(parent)] for parent in parents if _folded(parent) in folded}
+    folders = {parent for path in folded for parent in _parents(path)}
+    for path in sorted(written):
+        clash = {folded[parent] for parent in _parents(_folded(path)) if parent in folded}
         if clash:
             raise UnsafePath(f"The path {path} needs a folder where {min(clash)} is a file.")
-        if any(other.startswith(f"{_folded(path)}/") for other in folded):
+        if _folded(path) in folders:
             raise UnsafePath(f"The path {path} is a folder already.")
+
+
+def _parents(path: str) -> list[str]:
+    return [path.rsplit("/", depth)[0] for depth in range(1, path.count("/") + 1)]
 
 
 def _folded(path: str) -> str:
     """Return what APFS, HFS+ and NTFS may compare: neither case nor the composition of accents counts."""
+    if path.isascii():
+        return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 

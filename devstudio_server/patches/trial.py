@@ -44,10 +44,11 @@ def content_of_diff(repository: GitRepository, base_tree: str, diff: bytes) -> P
 
 def _refuse_others(place: GitRepository, tree: str, files: Sequence[DiffedFile]) -> None:
     """Refuse a change of what is no regular file before git touches it."""
-    modes = place.modes(tree, [file.old for file in files if file.old is not None])
+    modes = place.modes(tree, [path for file in files for path in file.paths])
     for file in files:
-        if file.old is not None and modes.get(file.old, NO_MODE) not in _MODES:
-            raise PatchRefused(file.line, "is a link, a submodule or a folder in the repository.", file.old)
+        for path in file.paths:
+            if modes.get(path, NO_MODE) not in _MODES:
+                raise PatchRefused(file.line, "is a link, a submodule or a folder in the repository.", path)
 
 
 def check_result(place: GitRepository, base: str, result: str, named: dict[str, DiffedFile] | None = None) -> None:
@@ -61,7 +62,8 @@ def check_result(place: GitRepository, base: str, result: str, named: dict[str, 
         if reason:
             raise UnsafePath(f"The file {change.path} is refused: the change {reason}")
     written = {change.path for change in changes if change.old_mode == NO_MODE}
-    check_collisions(written, set(place.files(result)) - written)
+    if written:
+        check_collisions(written, set(place.files(result)) - written)
 
 
 def _objection(change: TreeChange, size: int, named: dict[str, DiffedFile] | None) -> str:

@@ -8,7 +8,6 @@ chooses a filter, an encoding, a line end or a merge driver.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -81,33 +80,30 @@ class Disposable(GitRepository):
         work tree then holds anything but ``paths`` as regular files.
         """
         with self._index(tree) as index:
-            by_files = self._by_files(index, diff, paths)
+            by_files = self._by_files(index, diff, paths, list(self.modes(tree, paths)))
             done = self._run("apply", "--cached", "-", stdin=diff, index=index, check=False)
             if done.returncode != 0:
                 raise PatchDoesNotApply(f"{first_error(done.stderr)}.")
-            by_index = self._text("write-tree", index=index)
-        if by_files != by_index:
-            raise PatchDoesNotApply("The diff makes other files in a work tree than in an index, so it is not taken.")
-        return by_index
+            rows = self._run("ls-files", "-s", "-z", "--", *paths, index=index).stdout.decode(
+                "utf-8", "surrogateescape"
+            )
+            if by_files != dict(_staged(row) for row in rows.split("\0") if row):
+                raise PatchDoesNotApply("The diff makes other files in a work tree than in an index: it is not taken.")
+            return self._text("write-tree", index=index)
 
-    def _by_files(self, index: Path, diff: bytes, paths: Sequence[str]) -> str:
+    def _by_files(self, index: Path, diff: bytes, paths: Sequence[str], present: Sequence[str]) -> dict[str, str]:
+        """Return the mode and the blob of each of ``paths`` after ``diff`` was applied to files."""
         place = self._work_tree
-        tracked = self._run("ls-files", "-z", "--", *paths, index=index, work_tree=place).stdout
+        tracked = b"".join(path.encode() + b"\0" for path in present)
         self._run("checkout-index", "-z", "--stdin", stdin=tracked, index=index, work_tree=place)
         done = self._run("apply", "-", stdin=diff, check=False, index=index, work_tree=place)
         if done.returncode != 0:
             raise PatchDoesNotApply(f"{first_error(done.stderr)}.")
         left = self._files_left(set(paths))
-        removed = [path for path in paths if path not in left]
         names = b"".join(path.encode() + b"\n" for path in left)
         hashed = self._run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names, work_tree=place)
         blobs = hashed.stdout.decode().split()
-        lines = [f"0 {'0' * 40}\t{path}\0" for path in removed]
-        lines += [f"{mode} {blob}\t{path}\0" for (path, mode), blob in zip(left.items(), blobs, strict=True)]
-        second = index.with_name("files")
-        shutil.copyfile(index, second)
-        self._run("update-index", "-z", "--index-info", stdin="".join(lines).encode(), index=second)
-        return self._text("write-tree", index=second)
+        return {path: f"{mode} {blob}" for (path, mode), blob in zip(left.items(), blobs, strict=True)}
 
     def _files_left(self, allowed: set[str]) -> dict[str, str]:
         """Return the files of the work tree with their modes; raises `PatchDoesNotApply` for anything else."""
@@ -149,3 +145,10 @@ class Disposable(GitRepository):
             Conflict(names[path], path, *(contents[sides[stage]] if stage in sides else None for stage in "123"))
             for path, sides in sorted(stages.items())
         ]
+
+
+def _staged(row: str) -> tuple[str, str]:
+    """Read a row of ``ls-files -s``: a path, and its mode and blob."""
+    entry, path = row.split("\t", 1)
+    mode, blob, _stage = entry.split()
+    return path, f"{mode} {blob}"

@@ -53,7 +53,7 @@ class Report:
             yield
         except KeyError as error:
             self.wrong(member, f"This member lacks {error}.")
-        except (TypeError, ValueError, AttributeError, LookupError) as error:
+        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
             self.wrong(member, f"This member is not of the expected shape: {error}.")
 
     def to_json(self) -> dict[str, Any]:

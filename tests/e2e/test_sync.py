@@ -1,4 +1,4 @@
-"""Two writers at once: a person types in the notebook in JupyterLab while another program rewrites its files on disk."""
+"""Two writers at once: a person types in the notebook in JupyterLab while another program rewrites the files."""
 
 from __future__ import annotations
 

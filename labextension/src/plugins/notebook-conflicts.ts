@@ -13,7 +13,7 @@ export function showConflicts(panel: NotebookPanel, sessionId: string, studio: I
   const { trans, commands, client, changes } = studio;
   const count = document.createElement('button');
   count.type = 'button';
-  count.className = 'devstudio-Button';
+  count.className = 'devstudio-Chip devstudio-mod-warn devstudio-ConflictCount';
   count.dataset.testid = 'notebook-conflicts';
   count.title = trans.__('Show both texts, and choose');
   count.onclick = () => void commands.execute(CommandIds.openSession, { sessionId });

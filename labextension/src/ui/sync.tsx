@@ -184,7 +184,7 @@ function choicesOf(conflict: Conflict, trans: TranslationBundle): IChoice[] {
       ]
     : [
         { choice: 'ours', key: 'k', label: trans.__('Keep stored') },
-        { choice: 'theirs', key: 't', label: trans.__('Take from file') },
+        { choice: 'theirs', key: 't', label: conflict.source === 'editor' ? trans.__('Take from notebook') : trans.__('Take from file') },
         { choice: 'both', key: 'b', label: trans.__('Keep both') }
       ];
 }

@@ -17,7 +17,7 @@ from devstudio_server.specs.schemas import SpecSessionRead
 from devstudio_server.specs.watching import Pace, SpecWatcher
 from support.domain_world import REQUIREMENTS, DomainWorld
 
-ROUNDS = {"small": 15, "full": 400}
+ROUNDS = {"small": 15, "full": 100}
 TASKS = "# Tasks\n" + "".join(f"- [ ] {number}. Task number {number}\n  - details\n" for number in range(1, 7))
 
 

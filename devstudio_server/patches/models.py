@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ForeignKey, Integer, String, Text, UniqueConstraint, false
+from sqlalchemy import Boolean, ForeignKey, Integer, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devstudio_server.db import TenantRow, VersionedRow
@@ -98,7 +98,7 @@ class Approval(TenantRow):
     revision: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
     self_reviewed: Mapped[bool] = mapped_column(Boolean, default=False)
     envelope: Mapped[str | None] = mapped_column(Text)
-    email: Mapped[str] = mapped_column(String(320), default="", server_default="")
+    email: Mapped[str] = mapped_column(String(320), default="", server_default=text("''"))
     policy_version: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     expires_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]

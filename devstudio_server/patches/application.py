@@ -29,9 +29,10 @@ from devstudio_server.execution.settings_service import RunSettingsService
 from devstudio_server.execution.work import CANCELLED, reason_of
 from devstudio_server.jobs import JobContext, LeaseLost
 from devstudio_server.kit.errors import NotFound
-from devstudio_server.patches.application_message import commit_message, with_base_run
+from devstudio_server.patches.application_message import commit_message, still_true, with_base_run
 from devstudio_server.patches.application_record import Applied, digest_of_log
 from devstudio_server.patches.application_strict import Begun, WithoutChange, problem_of
+from devstudio_server.patches.errors import PatchNotApproved
 from devstudio_server.patches.models import Approval, Patch
 from devstudio_server.patches.service import COMMIT_JOB, PatchService
 from devstudio_server.scm import GitRepository
@@ -41,6 +42,7 @@ from devstudio_server.specs.schemas import TaskStatus
 
 T = TypeVar("T")
 _NOTHING = "Nothing was committed."
+_OTHERS = "The approvals changed while the patch was tested, and the commit would name the old ones. Apply it again."
 
 
 class _Step:
@@ -168,7 +170,7 @@ class Commitment(_Step):
             self._finish(result)
             return
         commit = self._commit(run, repository, facts)
-        self._move(run, repository, commit, str(facts["head"]))
+        self._move(run, repository, commit, facts)
         with self._log() as log:
             log.note(f"Committed {commit[:12]} to {branch}.")
         self._finish(result, commit)
@@ -209,15 +211,17 @@ class Commitment(_Step):
             runs.note(self._run_id, commit=commit)
         return commit
 
-    def _move(self, run: Run, repository: GitRepository, commit: str, head: str) -> None:
+    def _move(self, run: Run, repository: GitRepository, commit: str, facts: dict[str, Any]) -> None:
         """Move the branch, if the approvals still count: nobody can take one back while this unit lasts."""
         branch = _required(run.branch)
         with self._context.begin() as session:
             patches = PatchService(session, self._actor, self._context.ports)
             # What was removed meanwhile had its approval when the run began, as the message says.
             with suppress(NotFound):
-                _require(patches, patches.get(_required(run.patch_id)), branch)
-            move_branch(repository, branch, commit, head)
+                patch = patches.get(_required(run.patch_id))
+                if not still_true(str(facts["message"]), patch, _require(patches, patch, branch)):
+                    raise PatchNotApproved(_OTHERS)
+            move_branch(repository, branch, commit, str(facts["head"]))
 
 
 def move_branch(repository: GitRepository, branch: str, commit: str, head: str) -> None:

@@ -14,6 +14,7 @@ _BREAKING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Categories of characters that could end a line, or turn its direction: nobody's words become a trailer."""
 _MAX_SUBJECT = 72
 _MAX_WORDS = 200
+_APPROVED_BY, _ENVELOPE = "DevStudio-Approved-By:", "DevStudio-Envelope:"
 
 
 def commit_message(patch: Patch, task: Task, run_id: UUID, approvals: Sequence[Approval], required: int) -> str:
@@ -28,10 +29,10 @@ def commit_message(patch: Patch, task: Task, run_id: UUID, approvals: Sequence[A
         f"DevStudio-Criteria: {one_line(', '.join(map(str, task.criteria))) or 'none'}",
         f"DevStudio-Run: {run_id}",
         f"DevStudio-Patch: {patch.id} sha256:{patch.digest}",
-        *([f"DevStudio-Envelope: sha256:{digest_of_envelope(patch.envelope)}"] if patch.envelope else []),
+        *_envelope(patch),
         *([f"DevStudio-Reverts: {patch.reverts}"] if patch.reverts else []),
         f"DevStudio-Required-Approvals: {required}",
-        *(f"DevStudio-Approved-By: {_approver(row)}" for row in approvals),
+        *_approvers(approvals),
     ]
     return f"{subject}\n\nTask {key}: {title}\n\n" + "\n".join(trailers) + "\n"
 
@@ -39,6 +40,20 @@ def commit_message(patch: Patch, task: Task, run_id: UUID, approvals: Sequence[A
 def with_base_run(message: str, base_run_id: UUID | None) -> str:
     """Return the message with the trailer of the run that saw the tests fail without the change, if there was one."""
     return message if base_run_id is None else f"{message}DevStudio-Base-Run: {base_run_id}\n"
+
+
+def still_true(message: str, patch: Patch, approvals: Sequence[Approval]) -> bool:
+    """Tell whether whom and what a message names as approved is still what counts; more may count by now."""
+    named = {line for line in message.splitlines() if line.startswith((_APPROVED_BY, _ENVELOPE))}
+    return named <= {*_envelope(patch), *_approvers(approvals)}
+
+
+def _envelope(patch: Patch) -> list[str]:
+    return [f"{_ENVELOPE} sha256:{digest_of_envelope(patch.envelope)}"] if patch.envelope else []
+
+
+def _approvers(approvals: Sequence[Approval]) -> list[str]:
+    return [f"{_APPROVED_BY} {_approver(row)}" for row in approvals]
 
 
 def one_line(text: str) -> str:

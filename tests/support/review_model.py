@@ -88,10 +88,15 @@ def had_a_hand(who: Someone, patch: Modelled) -> bool:
 
 def counted(patch: Modelled, rule: Rule, protected: bool, at: datetime) -> int:  # noqa: FBT001
     """Return how many approvals count for the patch as it is, by the rule that holds now."""
+    return len(counting(patch, rule, protected, at))
+
+
+def counting(patch: Modelled, rule: Rule, protected: bool, at: datetime) -> list[Given]:  # noqa: FBT001
+    """Return the approvals that count."""
     required = rule.required if protected else 0
     if patch.good_until is not None and patch.good_until <= at:
-        return 0
-    people: list[Someone] = []
+        return []
+    found: list[Given] = []
     for given in patch.given:
         own = given.own or had_a_hand(given.who, patch)
         wrong = (
@@ -103,11 +108,11 @@ def counted(patch: Modelled, rule: Rule, protected: bool, at: datetime) -> int: 
             or (own and (required or given.policy != rule.version))
             or not given.who.roles & REVIEWING
             or (protected and rule.roles and not given.who.roles & set(rule.roles))
-            or any(one is person for one in one_person(given.who, patch) for person in people)
+            or any(one is other.who for one in one_person(given.who, patch) for other in found)
         )
         if not wrong:
-            people.append(given.who)
-    return len(people)
+            found.append(given)
+    return found
 
 
 def needed(rule: Rule, protected: bool) -> int:  # noqa: FBT001

@@ -32,6 +32,8 @@ PEOPLE = {
 APPROVALS = ("pam", "pam", "pam2", "pam2", "ed", "rui", "rui", "rui2", "tia", "tia")
 """Who approves in each round: the prompter, their other account, an editor; and of three that are needed two people."""
 HAD_A_HAND = {"pam", "pam2", "ed"}
+REFUSED = {409, 503}
+"""By the rule, or because others write for longer than the database waits; nothing was saved then."""
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ class Race:
         """Change the patch; again and again while approvals change it first."""
         for _ in range(50):
             answer = self.apis["ed"].put(self.path, {"files": {"edited.txt": f"{number}\n"}})
-            if answer.status != 412:
+            if answer.status not in {412, 503}:
                 break
         return answer
 
@@ -120,9 +122,9 @@ def test_no_racing_approval_gets_past_the_rule(team: Team, server: Studio, scale
         for number in range(1, ROUNDS[scale] + 1):
             last = number == ROUNDS[scale]
             done = race.run(pool, number, edits=not last)
-            assert {answer.status for name, answer in done.approvals if name in HAD_A_HAND} == {409}
-            assert {answer.status for _, answer in done.approvals} <= {200, 409}
-            assert done.apply.status in {409, 429}
+            assert {answer.status for name, answer in done.approvals if name in HAD_A_HAND} <= REFUSED
+            assert {answer.status for _, answer in done.approvals} <= {200, *REFUSED}
+            assert done.apply.status in {429, *REFUSED}
             assert done.edit.status == 200, done.edit.body
             for _, answer in done.approvals:
                 if answer.status == 200:

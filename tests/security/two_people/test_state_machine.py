@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -43,7 +43,18 @@ from devstudio_server.patches.schemas import PatchOrigin, PatchRead, RevisionRea
 from devstudio_server.patches.service import Origin
 from support.databases import Databases
 from support.domain_world import ADDER, REQUIREMENTS, TASKS, DomainWorld
-from support.review_model import Given, Modelled, Rule, Someone, counted, had_a_hand, mailbox, needed, one_person
+from support.review_model import (
+    Given,
+    Modelled,
+    Rule,
+    Someone,
+    counted,
+    counting,
+    had_a_hand,
+    mailbox,
+    needed,
+    one_person,
+)
 
 STEPS = {"small": (6, 25), "full": (300, 60)}
 """How many orders are tried, and how long each is."""
@@ -70,6 +81,8 @@ class Run:
     patch: UUID
     actor: Actor
     stage: str = "asked"
+    named: list[Given] = field(default_factory=list)
+    epoch: int = 0
 
 
 class World:
@@ -143,6 +156,9 @@ class Reviews(RuleBasedStateMachine):
     def approved(self, patch: Modelled) -> bool:
         protected = self.protected(patch)
         return counted(patch, self.rule, protected, self.at) >= needed(self.rule, protected)
+
+    def counting(self, patch: Modelled) -> list[Given]:
+        return counting(patch, self.rule, self.protected(patch), self.at)
 
     def say(self, rule: Rule) -> None:
         """Set the policy of the server as the model has it."""
@@ -291,7 +307,8 @@ class Reviews(RuleBasedStateMachine):
                 return
             row.result = RunResult(RunEnd(RunStatus.SUCCESS, "", 0)).to_json()
             row.stage, row.started_at = RunStage.TESTED, row.created_at
-        run.stage = "tested"
+        patch = self.known[run.patch]
+        run.stage, run.epoch, run.named = "tested", patch.epoch, self.counting(patch)
         if not late:
             self.commit(run)
 
@@ -302,9 +319,11 @@ class Reviews(RuleBasedStateMachine):
             self.commit(run)
 
     def commit(self, run: Run) -> None:
-        """Commit what was tested: the branch moves exactly when enough approvals count at that moment."""
+        """Commit what was tested: exactly when enough approvals count then, those that the commit names among them."""
         patch = self.known[run.patch]
-        may = patch.status == "open" and self.approved(patch)
+        stand = [id(given) for given in self.counting(patch)]
+        same = run.epoch == patch.epoch and all(id(given) in stand for given in run.named)
+        may = patch.status == "open" and self.approved(patch) and same
         before = self.world.repository.head(patch.branch)
         self.job(run, commit_patch)
         moved = self.world.repository.head(patch.branch) != before
@@ -377,7 +396,7 @@ def test_bytes_that_change_under_an_approval_are_not_applied(world: World) -> No
     """Not even when they are changed in the database itself."""
     Reviews.world = world
     machine = Reviews()
-    patch_id = machine.propose("ana", 0, PROTECTED)
+    patch_id: Any = machine.propose("ana", 0, PROTECTED)
     machine.approve(patch_id, "bob", 0, named=True)
     assert machine.shown(patch_id).review.missing == 0
     with machine.domain.unit() as unit:

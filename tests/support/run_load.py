@@ -17,6 +17,7 @@ from devstudio_server.audit.verify import verify_all
 from devstudio_server.db.registry import all_tables
 from devstudio_server.execution.schemas import RunStatus
 from devstudio_server.jobs import MAX_ATTEMPTS
+from devstudio_server.patches.policy_schemas import PolicyWrite
 from support.databases import Database, unrestricted
 from support.domain_world import ADDER, REQUIREMENTS, TASKS, DomainWorld
 from support.studio import Api
@@ -42,11 +43,16 @@ class RunLoad:
         self._engine.dispose()
 
     def prepare(self, patches: int) -> None:
-        """Make approved patches, each in a project of its own, so that none waits for another's commit."""
+        """Make approved patches, each in a project of its own, so that none waits for another's commit.
+
+        Every second project asks for strict proof: there, another run has to fail without the patch.
+        """
         self._data_dir.mkdir(parents=True, exist_ok=True)
         world = DomainWorld(self._data_dir, self.database)
         for number in range(patches):
             project = world.project(f"Adder {number}")
+            with world.reviews() as reviews:
+                reviews.policies.put(project, PolicyWrite(strict_proof=number % 2 == 0), None)
             session = world.session(project, requirements=REQUIREMENTS, tasks=TASKS)
             patch_id = world.patch(world.tasks(session.id)[0].id, ADDER)
             world.approve(patch_id)
@@ -101,7 +107,9 @@ class RunLoad:
         self.until(lambda: not self.unfinished(), "every run becomes final")
         rows = self.rows()
         sent = {*self.commands, *self.applied}
-        assert sent == set(rows), "none lost, none made up"
+        bases = {str(row.base_run_id) for row in rows.values() if row.base_run_id}
+        assert sent | bases == set(rows), "none lost, none made up"
+        assert {rows[key].status for key in bases} <= {"failed"}, "the tests fail without the patch, as they have to"
         failed = {key: rows[key].reason for key in sent if rows[key].status != "success"}
         assert failed == {}, failed
         tables = all_tables().tables
@@ -114,7 +122,7 @@ class RunLoad:
                 for row in connection.execute(sa.select(events).where(events.c.type == "run.updated"))
                 if row.payload["status"] in FINAL
             )
-            assert ends == Counter(sent), f"each ended once: {ends}"
+            assert ends == Counter(sent | bases), f"each ended once: {ends}"
             self._check_commits(connection)
         assert verify_all(self._engine) == []
         return Counter(rows[key].attempt for key in sent)

@@ -64,3 +64,17 @@ def test_the_keys_are_public_and_the_patch_says_who_signed_it(api: Api) -> None:
     assert signature["key_id"] == keys[0]["key_id"] == keys[0]["fingerprint"][:16]
     assert keys[0]["pem"].startswith("-----BEGIN PUBLIC KEY-----")
     assert "PRIVATE" not in f"{keys}"
+
+
+def test_a_project_may_keep_no_answers(api: Api) -> None:
+    order = {**asked(api, "offline"), "fix_rounds": 0}
+    first = api.post("code/generate", order).expect(201)["patch_id"]
+    project_id = api.get(f"code/patches/{first}").expect(200)["project_id"]
+    settings = {"model": "offline", "policy": {"record_generations": False}}
+    api.put(f"projects/{project_id}/agent-settings", settings).expect(200)
+    second = api.post("code/generate", order).expect(201)["patch_id"]
+    kept = []
+    for patch_id in (first, second):
+        api.wait_for_run(api.post(f"code/patches/{patch_id}/replay", {}).expect(202)["run_id"])
+        kept.append(api.get(f"code/patches/{patch_id}/replays").expect(200)["items"][0]["model"]["recorded"])
+    assert kept == [True, False]

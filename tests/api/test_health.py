@@ -34,6 +34,7 @@ def test_all_is_well(tmp_path: Path) -> None:
         assert studio.api.get("health/ready").expect(200)["status"] == "healthy"
         assert studio.api.get("health/live").expect(200)["status"] == "alive"
         assert health["checks"]["ai"]["ok"] is True  # configured, and not called: nobody listens there
+        assert health["checks"]["files"]["detail"].endswith("are looked at as the system tells")
         said = json.dumps(health)
         assert not [secret for secret in (MODEL_KEY, TOKEN, str(tmp_path)) if secret in said]
         for path in ("health", "health/ready", "health/live"):

@@ -21,7 +21,8 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ"
 COOKIE = "canary-cookie-5512aa"
 PASSWORD = "canary-password-hunter2"
 MODEL_KEY = "canary-model-key-99182"
-CANARIES = (EMAIL, CPF, API_KEY, JWT, COOKIE, PASSWORD, TOKEN, MODEL_KEY)
+SIGNING_KEY = "Y2FuYXJ5LXNpZ25pbmcta2V5LTMyLWJ5dGVzLTc3MTI="
+CANARIES = (EMAIL, CPF, API_KEY, JWT, COOKIE, PASSWORD, TOKEN, MODEL_KEY, SIGNING_KEY)
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """A server at debug level, whose model's provider does not answer."""
     data = tmp_path_factory.mktemp("logs") / "data"
     env = {"OPENAI_API_KEY": MODEL_KEY, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "DEVSTUDIO_MODEL_TIMEOUT_S": "2"}
+    env["DEVSTUDIO_SIGNING_KEY"] = SIGNING_KEY
     with Studio(data, env, ("--DevStudioApp.sandbox_backend=process", "--ServerApp.log_level=DEBUG")) as server:
         yield server
 
@@ -162,6 +164,7 @@ def test_nothing_secret_and_nobody_is_in_the_log(studio: Studio, api: Api) -> No
     model = next(m["id"] for m in api.get("ai/models").expect(200)["items"] if m["provider"] == "openai")
     plan = {"session_id": session["id"], "stage": "all", "model": model, "prompt": f"Ask {EMAIL} about {API_KEY}"}
     assert api.post("plan", plan).status in {502, 503}
+    assert [key["status"] for key in api.get("signing-keys").expect(200)["items"]] == ["active"]
     request_id, _ = sent(api, "GET", "me")
     line_of(studio, request_id)  # everything before it is written now
     log = studio.log

@@ -6,7 +6,6 @@ by a line break, are the document byte for byte. Cells that are nobody's documen
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import re
@@ -107,7 +106,7 @@ def to_json(notebook: NotebookNode) -> bytes:
 def as_notebook(content: Any) -> NotebookNode:
     """Return a copy, in nbformat 4.5, of a notebook that came as JSON data; raises `NotebookUnreadable`."""
     try:
-        given: NotebookNode = nbformat.from_dict(copy.deepcopy(dict(content)))
+        given: NotebookNode = nbformat.from_dict(dict(content))
         notebook: NotebookNode = rejoin_lines(nbformat.convert(given, 4))
         notebook.nbformat_minor = 5
         _make_ids_unique(notebook.cells)

@@ -29,6 +29,7 @@ from devstudio_server.specs.documents import DocumentStore, FileTarget
 from devstudio_server.specs.markdown import parse
 from devstudio_server.specs.merge import Clash, Merged, Patch, merge_blocks, overlay
 from devstudio_server.specs.models import Projection, SpecSession
+from devstudio_server.specs.notebook import session_id_of, version_of
 from devstudio_server.specs.projection import Seen, SessionFiles, digest, like
 from devstudio_server.specs.repository import SpecRepository
 from devstudio_server.specs.schemas import DocumentType
@@ -169,6 +170,11 @@ class SyncedFiles:
             writers += self._writers(target, held)
         return lambda: _run(writers)
 
+    def _holds(self, seen: Seen, documents: Mapping[DocumentType, str]) -> bool:
+        """Tell whether the notebook's file needs no writing: it has the texts, and the session's version."""
+        named = (session_id_of(seen.notebook), version_of(seen.notebook)) == (self._session.id, self._session.version)
+        return named and seen.texts == dict(documents)
+
     def in_editor(self, kind: DocumentType, text: str, clashes: Sequence[Clash]) -> str:
         """Return a document as it goes back to an editor, with the editor's own text where it did not merge."""
         held = self.book.in_file(kind, text, NOTEBOOK) or ""
@@ -201,6 +207,8 @@ class SyncedFiles:
         if target == "notebook":
             seen = self._read.seen["notebook", DocumentType.TASKS]
             documents = {kind: text or "" for kind, text in held.items()}
+            if self._holds(seen, documents):
+                return []
             return [self._files.writer(seen, self._files.notebook_of(seen, documents))]
         return [self._files.writer(self._read.seen["markdown", kind], _bytes_of(text)) for kind, text in held.items()]
 

@@ -1,4 +1,4 @@
-"""Two writers at once, for many rounds: what either wrote and did not take back is in a version, a conflict, or a file."""
+"""Two writers at once, for many rounds: what either wrote, and did not take back, is kept somewhere."""
 
 from __future__ import annotations
 

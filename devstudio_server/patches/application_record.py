@@ -141,7 +141,6 @@ class Applied:
         )
         return self._ports.get(Signer).sign(EVIDENCE_TYPE, statement.members())
 
-
     def _told(self, task: Task, rows: Sequence[EvidenceRow], weighed: Weighed) -> str:
         return "Reverted." if self._patch.reverts else told(task, rows, weighed)
 

@@ -32,10 +32,12 @@ from devstudio_server.kit.errors import NotFound
 from devstudio_server.patches.application_message import commit_message, still_true, with_base_run
 from devstudio_server.patches.application_record import Applied, digest_of_log
 from devstudio_server.patches.application_strict import Begun, WithoutChange, problem_of
+from devstudio_server.patches.envelope_statements import PatchStatement
 from devstudio_server.patches.errors import PatchNotApproved
 from devstudio_server.patches.models import Approval, Patch
 from devstudio_server.patches.service import COMMIT_JOB, PatchService
-from devstudio_server.scm import GitRepository
+from devstudio_server.patches.witness import witness_if_any
+from devstudio_server.scm import GitRepository, GitStorage
 from devstudio_server.scm.errors import BranchMoved
 from devstudio_server.scm.git import Author
 from devstudio_server.specs.schemas import TaskStatus
@@ -105,7 +107,7 @@ class Preparation(_Step):
             patches = PatchService(session, self._actor, self._context.ports)
             patch = patches.get(_required(run.patch_id))
             task = patches.specs.get_task(patch.task_id)
-            approvals = _require(patches, patch, _required(run.branch))
+            approvals, signed = _require(patches, patch, _required(run.branch))
             rule = patches.rules.standing(patch).rule
             message = commit_message(patch, task, self._run_id, approvals, rule.required_approvals)
             digests = patches.specs.criteria_digests(task.session_id)
@@ -113,7 +115,7 @@ class Preparation(_Step):
             settings = RunSettingsService(session, policy).values(patch.project_id)
             repository = patches.repository(patch)
         head = repository.require_head(_required(run.branch))
-        tree = repository.apply(repository.tree(head), patch.patch_content.encode())
+        tree = _applied(repository, repository.tree(head), patch, signed)
         recipe = find_recipe(RunType.TEST, repository, tree, settings)
         if recipe is None:
             with self._context.ports.get(LogStorage).writer(self._actor.tenant_id, self._run_id) as log:
@@ -142,13 +144,17 @@ class Preparation(_Step):
 class Commitment(_Step):
     """Commits the tree that a worker tested, or writes why nothing is committed."""
 
+    _patch: Patch | None = None
+
     def run(self) -> None:
         """Bring the run to its end."""
         with self._context.begin(read_only=True) as session:
-            runs = PatchService(session, self._actor, self._context.ports).runs
-            run = self._guarded(runs.get(self._run_id), RunStage.TESTED)
-        if run is None:
-            return
+            patches = PatchService(session, self._actor, self._context.ports)
+            run = self._guarded(patches.runs.get(self._run_id), RunStage.TESTED)
+            if run is None:
+                return
+            with suppress(NotFound):
+                self._patch = patches.get(_required(run.patch_id))
         try:
             self._conclude(run, RunResult.from_json(_required(run.result)))
         except (LeaseLost, DatabaseUnavailable):  # the job is done again
@@ -158,7 +164,8 @@ class Commitment(_Step):
 
     def _conclude(self, run: Run, result: RunResult) -> None:
         facts = RunPlan.from_json(_required(run.plan)).facts
-        branch, repository = _required(run.branch), self._repository(run)
+        branch = _required(run.branch)
+        repository = self._context.ports.get(GitStorage).repository(run.tenant_id, run.project_id)
         if run.commit and repository.contains(branch, run.commit):
             self._finish(result, run.commit)
             return
@@ -196,11 +203,6 @@ class Commitment(_Step):
     def _log(self) -> LogWriter:
         return self._context.ports.get(LogStorage).writer(self._actor.tenant_id, self._run_id)
 
-    def _repository(self, run: Run) -> GitRepository:
-        with self._context.begin(read_only=True) as session:
-            projects = PatchService(session, self._actor, self._context.ports).specs.projects
-            return projects.repository_of(run.project_id)
-
     def _commit(self, run: Run, repository: GitRepository, facts: dict[str, Any]) -> str:
         """Store the commit, and then its id. The same run makes the same commit, however often this is done."""
         author = Author(self._actor.name or "DevStudio", "devstudio@localhost", run.started_at)
@@ -213,30 +215,46 @@ class Commitment(_Step):
 
     def _move(self, run: Run, repository: GitRepository, commit: str, facts: dict[str, Any]) -> None:
         """Move the branch, if the approvals still count: nobody can take one back while this unit lasts."""
-        branch = _required(run.branch)
+        # Git is asked before the unit in which everybody else waits.
+        branch, patch = _required(run.branch), self._patch
+        seen = None if patch is None else witness_if_any(repository, patch)
         with self._context.begin() as session:
             patches = PatchService(session, self._actor, self._context.ports)
+            patches.envelopes.witnessed = seen
             # What was removed meanwhile had its approval when the run began, as the message says.
             with suppress(NotFound):
                 patch = patches.get(_required(run.patch_id))
-                if not still_true(str(facts["message"]), patch, _require(patches, patch, branch)):
+                if not still_true(str(facts["message"]), patch, _require(patches, patch, branch)[0]):
                     raise PatchNotApproved(_OTHERS)
             move_branch(repository, branch, commit, str(facts["head"]))
 
 
 def move_branch(repository: GitRepository, branch: str, commit: str, head: str) -> None:
     """Move the branch unless an attempt before this one did; raises `BranchMoved` when it is somewhere else."""
-    if repository.head(branch) != head and not repository.contains(branch, commit):
-        raise BranchMoved(f"The branch {branch} moved while the patch was tested. Apply it again.")
-    if not repository.contains(branch, commit):
+    try:
         repository.move_branch(branch, commit, head)
+    except BranchMoved:
+        if not repository.contains(branch, commit):
+            raise
 
 
-def _require(patches: PatchService, patch: Patch, branch: str) -> Sequence[Approval]:
-    """Return the approvals of a patch that count; raises when they are too few, or it is not what was signed."""
+def _require(patches: PatchService, patch: Patch, branch: str) -> tuple[Sequence[Approval], PatchStatement]:
+    """Return the approvals of a patch that count, and what was signed; raises when they are too few, or it is not so.
+
+    Both are asked for at every step.
+    """
     approvals = patches.rules.require(patch, branch)
-    patches.envelopes.check(patch, branch=branch)
-    return approvals
+    return approvals, patches.envelopes.check(patch, branch=branch)
+
+
+def _applied(repository: GitRepository, tree: str, patch: Patch, signed: PatchStatement) -> str:
+    """Return the tree that a patch makes of ``tree``.
+
+    On the tree that it was made for, that is the one that was signed: it was, as these bytes were seen to make it.
+    """
+    if tree == signed.base_tree:
+        return signed.result_tree
+    return repository.apply(tree, patch.patch_content.encode())
 
 
 def _nothing_committed(end: RunEnd) -> RunEnd:

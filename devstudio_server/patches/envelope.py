@@ -7,7 +7,7 @@ and compared, so a changed row is found as surely as a changed envelope.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
@@ -34,13 +34,12 @@ from devstudio_server.patches.envelope_statements import (
     PatchStatement,
     SignedContributor,
     SignedCriterion,
-    SignedFile,
 )
 from devstudio_server.patches.models import Approval, Patch
 from devstudio_server.patches.policy import ReviewPolicyService
 from devstudio_server.patches.schemas import PatchStatus
-from devstudio_server.scm import GitRepository, GitStorage
-from devstudio_server.scm.git import TreeChange
+from devstudio_server.patches.witness import Witness, witness
+from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.signing.errors import SignatureInvalid
 from devstudio_server.signing.signer import Signed, Signer, digest_of_envelope
@@ -79,7 +78,8 @@ class Envelopes:
     """Signs and checks in one unit of work."""
 
     def __init__(self, session: Session, ports: Ports, specs: SpecService | None = None) -> None:
-        """Work in ``session``, for who opened it."""
+        """Work in ``session``, for who opened it. Git is asked what ``witnessed`` does not tell."""
+        self.witnessed: Witness | None = None
         actor = actor_of(session)
         self._git = ports.get(GitStorage)
         self._signer = ports.get(Signer)
@@ -90,18 +90,18 @@ class Envelopes:
 
     def seal(self, patch: Patch) -> PatchStatement:
         """Sign what the patch is now; raises `ContentChanged` when its bytes do not make the tree that it names."""
-        repository = self._repository(patch)
         rule = self._policy.rule(self._specs.projects.get(patch.project_id), patch.branch)
         issued = now().replace(microsecond=0)
+        rows, seen = self._facts_of_rows(patch), self._witness(patch, made=True)
         statement = PatchStatement(
-            **self._facts_of_rows(patch),
-            **self._facts_of_git(patch),
+            **rows,
+            **_facts_of_git(seen),
             criteria=self._criteria(patch),
             required_approvals=rule.required_approvals,
             issued_at=issued,
             expires_at=issued + timedelta(hours=rule.expiry_hours),
         )
-        if repository.apply(statement.base_tree, patch.patch_content.encode()) != patch.result_tree:
+        if seen.made != patch.result_tree:
             raise ContentChanged("The bytes of the patch make another tree than the one that it names.")
         patch.envelope = self._signer.sign(PATCH_TYPE, statement.members())
         signed = self._signer.open(patch.envelope, PATCH_TYPE)
@@ -119,11 +119,8 @@ class Envelopes:
         """Check all but what time and the spec have made of it, which approving again puts right."""
         statement = _statement(self._signer, patch)
         _check_identity(statement, patch, branch)
-        for facts in (self._facts_of_rows, self._facts_of_git):
-            found = facts(patch)
-            for name, called in _CONTENT.items():
-                if name in found and getattr(statement, name) != found[name]:
-                    raise ContentChanged(f"The patch is not what was signed: {called} changed since. Nothing was done.")
+        _compare(statement, self._facts_of_rows(patch))
+        _compare(statement, _facts_of_git(self._witness(patch)))
         return statement
 
     def seal_for_approval(self, patch: Patch, counted: Sequence[Approval]) -> None:
@@ -184,11 +181,12 @@ class Envelopes:
             "model": patch.model,
         }
 
-    def _facts_of_git(self, patch: Patch) -> dict[str, object]:
-        """Return what the repository says that the patch is."""
-        repository = self._repository(patch)
-        base_tree = repository.tree(patch.base)
-        return {"base_tree": base_tree, "files": tuple(_files(repository.changes(base_tree, patch.result_tree)))}
+    def _witness(self, patch: Patch, *, made: bool = False) -> Witness:
+        """Return what the repository says that the patch is: from before, if the patch is still what was seen."""
+        repository, seen = self._git.repository(patch.tenant_id, patch.project_id), self.witnessed
+        if seen is None or not seen.saw(repository, patch) or (made and seen.made is None):
+            seen = self.witnessed = witness(repository, patch, made=made)
+        return seen
 
     def _criteria(self, patch: Patch) -> tuple[SignedCriterion, ...]:
         task = self._specs.get_task(patch.task_id)
@@ -204,8 +202,16 @@ class Envelopes:
             named = f"Criterion {changed[0]}" if len(changed) == 1 else f"The criteria {', '.join(changed)}"
             raise CriterionChanged(f"{named} changed since this was approved. {AGAIN}")
 
-    def _repository(self, patch: Patch) -> GitRepository:
-        return self._git.repository(patch.tenant_id, patch.project_id)
+
+def _facts_of_git(seen: Witness) -> dict[str, object]:
+    return {"base_tree": seen.base_tree, "files": seen.files}
+
+
+def _compare(statement: PatchStatement, found: Mapping[str, object]) -> None:
+    """Raise for what is not as it was signed."""
+    for name, called in _CONTENT.items():
+        if name in found and getattr(statement, name) != found[name]:
+            raise ContentChanged(f"The patch is not what was signed: {called} changed since. Nothing was done.")
 
 
 def check_approval(signer: Signer, patch: Patch, approval: Approval) -> ApprovalStatement:
@@ -296,12 +302,3 @@ def _digest(patch: Patch) -> str:
     if digest != patch.digest:
         raise ContentChanged("The bytes of the patch are not those that its digest names.")
     return digest
-
-
-def _files(changes: Sequence[TreeChange]) -> Iterator[SignedFile]:
-    for path, *sides in sorted(change[:5] for change in changes):
-        old_mode, new_mode, old_blob, new_blob = (None if set(side) == {"0"} else side for side in sides)
-        kind = "create" if old_blob is None else "delete" if new_blob is None else "update"
-        yield SignedFile(
-            path=path, change=kind, old_mode=old_mode, new_mode=new_mode, old_blob=old_blob, new_blob=new_blob
-        )

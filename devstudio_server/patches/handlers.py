@@ -6,7 +6,7 @@ from uuid import UUID
 
 from devstudio_server.auth import Permission
 from devstudio_server.kit.errors import Conflict, NotFound, Unavailable
-from devstudio_server.patches.review import ReviewService
+from devstudio_server.patches.review import ReviewService, approve_apart
 from devstudio_server.patches.schemas import (
     ApplyRequest,
     ApplyResult,
@@ -57,10 +57,13 @@ def get_patch(call: Call, patch_id: UUID) -> PatchRead:
     permission=Permission.CODE_APPROVE,
     summary="Approve the exact bytes of a patch",
     errors=(Conflict,),
+    outside=True,
 )
 def approve_patch(call: Call, patch_id: UUID, body: ApproveRequest) -> PatchRead:
     """Approve the bytes named by the digest; refused when the patch has others, or the approval would not count."""
-    return _review(call).approve(patch_id, body.digest, revision=body.revision, expected=call.if_match)
+    return approve_apart(
+        call.units, call.actor, call.ports, patch_id, body.digest, revision=body.revision, expected=call.if_match
+    )
 
 
 @operations.operation(

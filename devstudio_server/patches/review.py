@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from devstudio_server.auth.people import People
-from devstudio_server.db import Actor, check_version
+from devstudio_server.db import Actor, Units, check_version
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.ids import new_id
 from devstudio_server.patches.content import digest_of
@@ -21,6 +21,7 @@ from devstudio_server.patches.repository import PatchRepository
 from devstudio_server.patches.review_rules import OPEN, Standing
 from devstudio_server.patches.schemas import PatchRead, PatchStatus
 from devstudio_server.patches.service import PatchService
+from devstudio_server.patches.witness import witness_if_any
 from devstudio_server.projects.models import Project
 from devstudio_server.specs.schemas import TaskStatus
 from devstudio_server.web import Ports
@@ -60,6 +61,18 @@ class ReviewService:
         Raises `DigestMismatch` when the patch has other bytes or, if one is named, another revision; `OwnPatch` when
         the actor had a hand in it, unless the policy does without a second person; `ApprovalWouldNotCount`.
         """
+        patch, standing = self.approvable(patch_id, digest, revision=revision, expected=expected)
+        self.patches.envelopes.seal_for_approval(patch, standing.approvals)
+        approval = self._approval(patch, standing)
+        self.patches.envelopes.sign_approval(patch, approval)
+        self._rows.add(approval)
+        self.settle(patch, touched=True)
+        return self.patches.read(patch_id)
+
+    def approvable(
+        self, patch_id: UUID, digest: str, *, revision: int | None = None, expected: int | None = None
+    ) -> tuple[Patch, Standing]:
+        """Return the patch and how it stands, when the actor may approve it now; raises as `approve`."""
         patch = self._open(patch_id)
         if digest.removeprefix("sha256:").lower() != digest_of(patch.patch_content):
             raise DigestMismatch("The digest is not this patch's, so nothing was approved. Look at the preview again.")
@@ -72,12 +85,7 @@ class ReviewService:
         standing = self.standing(patch)
         if standing.obstacle is not None:
             raise standing.obstacle
-        self.patches.envelopes.seal_for_approval(patch, standing.approvals)
-        approval = self._approval(patch, standing)
-        self.patches.envelopes.sign_approval(patch, approval)
-        self._rows.add(approval)
-        self.settle(patch, touched=True)
-        return self.patches.read(patch_id)
+        return patch, standing
 
     def _approval(self, patch: Patch, standing: Standing) -> Approval:
         known = self._people.known([self._actor.user_id]).get(self._actor.user_id)
@@ -142,6 +150,31 @@ class ReviewService:
         if patch.status not in OPEN:
             raise PatchNotPending(f"The patch is {patch.status} already. Generate a new one to change it.")
         return patch
+
+
+def approve_apart(
+    units: Units,
+    actor: Actor,
+    ports: Ports,
+    patch_id: UUID,
+    digest: str,
+    *,
+    revision: int | None = None,
+    expected: int | None = None,
+) -> PatchRead:
+    """Approve as `ReviewService.approve` does, but ask git before the unit in which the tenant's other writers wait.
+
+    That unit looks at everything again, and asks git only when the patch is not what was seen any more.
+    """
+    with units.begin(actor, read_only=True) as session:
+        review = ReviewService(session, actor, ports)
+        patch, standing = review.approvable(patch_id, digest, revision=revision, expected=expected)
+        repository = review.patches.repository(patch)
+    seen = witness_if_any(repository, patch, made=not standing.approvals)
+    with units.begin(actor) as session:
+        review = ReviewService(session, actor, ports)
+        review.patches.envelopes.witnessed = seen
+        return review.approve(patch_id, digest, revision=revision, expected=expected)
 
 
 def _told(standing: Standing) -> str:

@@ -10,12 +10,11 @@ from devstudio_server.scm.workspace import WorkspaceTree
 
 def checkout(repository: GitRepository, tree: WorkspaceTree, commit: str, paths: Sequence[str]) -> list[str]:
     """Write ``paths`` as ``commit`` has them; return those left alone because someone edited them in the tree."""
-    after = repository.tree(commit)
-    before = repository.parent_tree(commit)
+    contents = repository.blobs(f"{side}:{path}" for path in paths for side in (commit, f"{commit}^"))
     edited: list[str] = []
-    for path in paths:
-        present, committed = tree.read(path), repository.read(after, path)
-        ours = present in (None, committed, repository.read(before, path))
+    for path, committed, before in zip(paths, contents, contents, strict=True):
+        present = tree.read(path)
+        ours = present in (None, committed, before)
         if not ours or (present != committed and not _put(tree, path, committed)):
             edited.append(path)
     return edited

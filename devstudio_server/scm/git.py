@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from threading import Timer
 from typing import BinaryIO, NamedTuple, cast
@@ -26,6 +28,7 @@ from devstudio_server.scm.errors import (
 )
 
 TIMEOUT_S = 60
+_FULL_ID = re.compile("[0-9a-f]{40}")
 _FULL_BYTES = 64 * 1024  # less free disk than this explains a command that failed without a reason of its own
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """Git's id of the tree without entries."""
@@ -57,18 +60,18 @@ class Author:
     """When; the moment of the commit where it is not given."""
 
 
-@dataclass(frozen=True)
-class NumStat:
-    """How much a file changes; both counts are 0 for a binary file."""
+class TreeSides(NamedTuple):
+    """One path that differs between two trees. A side that is not there has the mode 000000 and an id of zeros."""
 
     path: str
-    additions: int
-    deletions: int
-    binary: bool
+    old_mode: str
+    new_mode: str
+    old_blob: str
+    new_blob: str
 
 
 class TreeChange(NamedTuple):
-    """One path that differs between two trees. A side that is not there has the mode 000000 and an id of zeros."""
+    """What `TreeSides` says, and how much changes; both counts are 0 for a binary file."""
 
     path: str
     old_mode: str
@@ -152,8 +155,12 @@ class GitRepository:
         )
 
     def tree(self, commit: str) -> str:
-        """Return the tree of ``commit``."""
-        return self._text("rev-parse", "--verify", f"{commit}^{{tree}}")
+        """Return the tree of ``commit``. What a full id names never changes, so git is asked once."""
+        return _tree_of(self.path, commit) if _FULL_ID.fullmatch(commit) else self.resolve(f"{commit}^{{tree}}")
+
+    def resolve(self, name: str) -> str:
+        """Return the id of the object that ``name`` means now; raises `GitFailed`."""
+        return self._text("rev-parse", "--verify", name)
 
     def parent_tree(self, commit: str) -> str:
         """Return the tree of the first parent of ``commit``, the empty tree when it has none."""
@@ -188,19 +195,22 @@ class GitRepository:
         return [_listed(row) for row in rows.split("\0") if row]
 
     def blobs(self, blobs: Iterable[str]) -> Iterator[bytes | None]:
-        """Yield the bytes of each blob in turn, from one process; None for what is no blob of this repository."""
+        """Yield the bytes of each blob in turn, from one process; None for what is no blob of this repository.
+
+        A blob is named by its id, or as `<commit>:<path>`.
+        """
         ids = list(blobs)
         with tempfile.TemporaryFile() as wanted:
-            wanted.write("".join(f"{blob}\n" for blob in ids).encode())
+            wanted.write("".join(f"{blob}\0" for blob in ids).encode("utf-8", "surrogateescape"))
             wanted.seek(0)
-            command = ["git", f"--git-dir={self.path}", *_OPTIONS, "cat-file", "--batch", "--buffer"]
+            command = ["git", f"--git-dir={self.path}", *_OPTIONS, "cat-file", "--batch", "--buffer", "-z"]
             with subprocess.Popen(
                 command, stdin=wanted, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment(), cwd="/"
             ) as process:
                 killer = Timer(TIMEOUT_S, process.kill)
                 killer.start()
                 try:
-                    yield from _batch(cast("BinaryIO", process.stdout), len(ids))
+                    yield from _batch(cast("BinaryIO", process.stdout), ids)
                 finally:
                     killer.cancel()
                     process.kill()  # who asked may have stopped asking
@@ -246,12 +256,12 @@ class GitRepository:
         options = ("--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv")
         return self._run("diff-tree", "-p", "-r", *options, old, new).stdout  # fmt: skip
 
-    def numstat(self, old: str, new: str) -> list[NumStat]:
-        """Return the size of each file's change between two trees."""
-        out = self._run(
-            "diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", old, new
-        ).stdout
-        return [_numstat(row.decode("utf-8", "surrogateescape")) for row in out.split(b"\0") if row]
+    def sides(self, old: str, new: str) -> list[TreeSides]:
+        """Return both sides of what differs between two trees, or commits, by path; no content is read."""
+        options = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-abbrev")
+        out = self._run("diff-tree", "-r", "-z", "--raw", *options, old, new).stdout.decode("utf-8", "surrogateescape")
+        fields = iter(out.split("\0")[:-1])
+        return [TreeSides(next(fields), *row[1:].split()[:4]) for row in fields]
 
     def changes(self, old: str, new: str) -> list[TreeChange]:
         """Return what differs between two trees, by path; one process, however many files there are."""
@@ -352,6 +362,11 @@ class GitRepository:
         return error
 
 
+@lru_cache(maxsize=1024)
+def _tree_of(repository: Path, commit: str) -> str:
+    return GitRepository(repository).resolve(f"{commit}^{{tree}}")
+
+
 def _environment() -> dict[str, str]:
     return {**_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)}
 
@@ -362,13 +377,14 @@ def _listed(row: str) -> TreeEntry:
     return TreeEntry(path, mode, blob, 0 if size == "-" else int(size))
 
 
-def _batch(stream: BinaryIO, count: int) -> Iterator[bytes | None]:
-    """Read ``count`` objects as ``cat-file --batch`` writes them; raises `GitFailed` when it ends before."""
-    for _ in range(count):
-        header = stream.readline().split()
-        if header[1:] == [b"missing"]:
+def _batch(stream: BinaryIO, names: Sequence[str]) -> Iterator[bytes | None]:
+    """Read the objects ``names`` as ``cat-file --batch`` writes them; raises `GitFailed` when it ends before."""
+    for name in names:
+        line = stream.readline()
+        if line == name.encode("utf-8", "surrogateescape") + b" missing\n":
             yield None
             continue
+        header = line.split()
         size = int(header[2]) if header else 0
         content = stream.read(size + 1)
         if len(content) != size + 1:
@@ -397,17 +413,12 @@ def _tree_changes(rows: Sequence[str]) -> list[TreeChange]:
         if row.startswith(":"):
             raw[next(fields)] = row[1:].split()
         elif row:
-            stat = _numstat(row)
-            old_mode, new_mode, old_blob, new_blob, _status = raw[stat.path]
-            counts = (stat.additions, stat.deletions, stat.binary)
-            found.append(TreeChange(stat.path, old_mode, new_mode, old_blob, new_blob, *counts))
+            additions, deletions, path = row.split("\t", 2)
+            binary = additions == "-"
+            counts = (0, 0) if binary else (int(additions), int(deletions))
+            old_mode, new_mode, old_blob, new_blob = raw[path][:4]
+            found.append(TreeChange(path, old_mode, new_mode, old_blob, new_blob, *counts, binary))
     return found
-
-
-def _numstat(row: str) -> NumStat:
-    additions, deletions, path = row.split("\t", 2)
-    binary = additions == "-"
-    return NumStat(path, 0 if binary else int(additions), 0 if binary else int(deletions), binary)
 
 
 def _tree_row(row: bytes) -> tuple[str, str, str] | None:

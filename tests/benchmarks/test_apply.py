@@ -54,7 +54,7 @@ class Place:
         for number in range(max(1, commits)):
             lines.append(b"commit refs/heads/main\ncommitter a <a@example.org> %d +0000\ndata 1\nx\n" % number)
             if number == 0:
-                names = [f"pkg/f{index}.py" for index in range(changed)]
+                names = ["test_it.py", *(f"pkg/f{index}.py" for index in range(changed))]
                 names += [f"d{index % 97}/e{index % 7}/g{index}.txt" for index in range(files)]
                 lines += [f"M 100644 inline {path}\ndata {len(LINES)}\n{LINES}\n".encode() for path in names]
             else:

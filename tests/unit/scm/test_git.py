@@ -17,7 +17,7 @@ from devstudio_server.kit.errors import StorageFull
 from devstudio_server.kit.ids import new_id
 from devstudio_server.scm import GitRepository, GitStorage
 from devstudio_server.scm.errors import BranchMoved, GitFailed, PatchDoesNotApply, git_error
-from devstudio_server.scm.git import EMPTY_TREE, Author, NumStat, TreeFile
+from devstudio_server.scm.git import EMPTY_TREE, Author, TreeFile
 
 AUTHOR = Author("Ana", "ana@example.org")
 ZERO = "0" * 40
@@ -95,7 +95,8 @@ def test_change_diff_apply_is_exact(before: dict[str, bytes], after: dict[str, b
         assert {file.path: file.content for file in repository.contents(new)} == after
         assert all(repository.read(new, path) == after.get(path) for path in {*before, *after})
         changed = {path for path in {*before, *after} if before.get(path) != after.get(path)}
-        assert {stat.path for stat in repository.numstat(old, new)} == changed
+        assert {change.path for change in repository.changes(old, new)} == changed
+        assert repository.sides(old, new) == [change[:5] for change in repository.changes(old, new)]
         if changed:
             diff = repository.diff(old, new)
             assert repository.apply(old, diff) == new
@@ -135,19 +136,26 @@ def test_the_executable_bit_is_kept(repository: GitRepository) -> None:
     assert repository.contents(applied)[1] == TreeFile("run.sh", executable=True, content=b"#!/bin/sh\necho\n")
 
 
-def test_numstat_counts_lines_and_marks_binary(repository: GitRepository) -> None:
+def test_changes_count_lines_and_mark_binary(repository: GitRepository) -> None:
     old = tree_of(repository, {"a": b"1\n2\n", "gone": b"x\n", "bin": b"\0"})
     new = tree_of(repository, {"a": b"1\n3\n4\n", "bin": b"\0\1"})
-    assert repository.numstat(old, new) == [
-        NumStat("a", 2, 1, binary=False),
-        NumStat("bin", 0, 0, binary=True),
-        NumStat("gone", 0, 1, binary=False),
+    assert [(change.path, *change[5:]) for change in repository.changes(old, new)] == [
+        ("a", 2, 1, False),
+        ("bin", 0, 0, True),
+        ("gone", 0, 1, False),
     ]
+
+
+def test_blobs_are_named_by_id_or_by_place(repository: GitRepository) -> None:
+    tree = tree_of(repository, {"a b/ü.txt": b"1\n", "missing": b"2"})
+    one = repository.changes(EMPTY_TREE, tree)[0].new_blob
+    named = [one, f"{tree}:a b/ü.txt", f"{tree}:none missing", f"{tree}:a b", f"{tree}:missing", "0" * 40]
+    assert [*repository.blobs(named)] == [b"1\n", b"1\n", None, None, b"2", None]
 
 
 def test_a_rename_is_a_deletion_and_a_creation(repository: GitRepository) -> None:
     old, new = tree_of(repository, {"a": b"same\n" * 9}), tree_of(repository, {"b": b"same\n" * 9})
-    assert [stat.path for stat in repository.numstat(old, new)] == ["a", "b"]
+    assert [change.path for change in repository.changes(old, new)] == ["a", "b"]
     assert b"rename" not in repository.diff(old, new)
 
 

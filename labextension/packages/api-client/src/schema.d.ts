@@ -7539,6 +7539,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PatchRead"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Unauthorized */

@@ -73,7 +73,8 @@ def problem(error: AppError, request_id: str) -> dict[str, Any]:
 
 def invalid_from(error: ValidationError, where: str) -> Invalid:
     """Turn Pydantic's findings into one `Invalid`; ``where`` is ``body``, ``query`` or ``path``."""
-    items = [{"loc": [where, *item["loc"]], "msg": item["msg"]} for item in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    items = [{"loc": [where, *item["loc"]], "msg": item["msg"].removeprefix("Value error, ")} for item in found]
     first = items[0]
     place = ".".join(str(part) for part in first["loc"])
     more = f" ({len(items) - 1} more in `errors`)" if len(items) > 1 else ""

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { isEdited, mergeCells, sameCells, smallestChange, type ISyncCell } from '../src/model/sync-notebook';
+import { isEdited, isTakenApart, mergeCells, sameCells, smallestChange, type ISyncCell } from '../src/model/sync-notebook';
 
 /** Cells written as `id:source id:source`. */
 function cells(text: string): ISyncCell[] {
@@ -47,6 +47,18 @@ test.each([
   ['both added a cell of one name', 'a:1', 'a:1 x:typed', 'a:1 x:other']
 ])('nothing is taken over where %s', (_, base, here, file) => {
   expect(merged(base, here, file)).toBeNull();
+});
+
+test.each([
+  ['into two', 'One\n\nTwo words', ['One', '  Two\nwords <!-- id:k47qqrht5k -->'], true],
+  ['and more was typed since', 'One\nTwo, and more', ['One', 'Two'], true],
+  ['not at all', 'One\nTwo', ['One\nTwo'], false],
+  ['while another cell was added', 'One\nTwo', ['One\nTwo', 'Three'], false],
+  ['while an empty one was added', 'One', ['One', ''], false]
+])('a cell is taken apart: %s', (_, source, parts, expected) => {
+  const here = [{ id: 'a', source, flags: '' }, ...cells('z:9')];
+  const file = parts.map((part, at) => ({ id: ['a', 'b'][at] ?? '', source: part, flags: '' }));
+  expect(isTakenApart('a', here, [...file, ...cells('z:9')])).toBe(expected);
 });
 
 test('no text that was typed is ever lost, whatever the file says', () => {

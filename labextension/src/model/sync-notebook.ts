@@ -66,6 +66,21 @@ export function sameCells(
   return found;
 }
 
+/**
+ * Whether the file has a text of this notebook's cell in new cells: the server takes apart a cell with several blocks.
+ * Whoever is typing in it would find the cursor in another place than the text.
+ */
+export function isTakenApart(id: string, here: readonly ISyncCell[], file: readonly ISyncCell[]): boolean {
+  const mine = byId(here);
+  const text = words(mine.get(id)?.source ?? '');
+  return file.some(cell => !mine.has(cell.id) && words(cell.source) !== '' && text.includes(words(cell.source)));
+}
+
+/** A text as its words: the server may set other blanks and lines between them. */
+function words(text: string): string {
+  return bare(text).replace(/\s+/g, ' ');
+}
+
 /** A text without the comments in which the server keeps the ids of blocks. */
 function bare(text: string): string {
   return text.replace(/[ \t]*<!-- id:[^>]*-->/g, '').trim();

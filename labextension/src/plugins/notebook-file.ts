@@ -6,7 +6,15 @@ import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
 import { Latest } from '../model/latest';
-import { isEdited, mergeCells, sameCells, smallestChange, type IMergedCell, type ISyncCell } from '../model/sync-notebook';
+import {
+  isEdited,
+  isTakenApart,
+  mergeCells,
+  sameCells,
+  smallestChange,
+  type IMergedCell,
+  type ISyncCell
+} from '../model/sync-notebook';
 
 type Context = DocumentRegistry.IContext<INotebookModel>;
 type SharedNotebook = INotebookModel['sharedModel'];
@@ -29,12 +37,15 @@ interface IFileCell {
  *
  * What changed in the file is taken over cell by cell, at once and in one go, so that nothing typed meanwhile is lost.
  * Where both sides changed a cell, the notebook stays as it is and says it is still of its old version: then the server
- * merges when it is saved, and whoever reads the session sees both texts.
+ * merges when it is saved, and whoever reads the session sees both texts. A cell that somebody types in is not taken apart
+ * before they leave it.
  */
 export class NotebookFile implements IDisposable {
   constructor(
     private readonly context: Context,
     private readonly contents: Contents.IManager,
+    /** The id of the cell that somebody types in; null when nobody does. */
+    private readonly editing: () => string | null,
     private readonly onKept: () => void
   ) {
     this.base = this.cells();
@@ -57,6 +68,14 @@ export class NotebookFile implements IDisposable {
   refresh(always = false): Promise<void> {
     this.always ||= always;
     return this.latest.run();
+  }
+
+  /** Take over what waited for somebody to leave their cell, once they have. */
+  resume(): void {
+    if (this.waitsFor !== null && this.waitsFor !== this.editing()) {
+      this.waitsFor = null;
+      void this.refresh(true).catch(() => undefined);
+    }
   }
 
   private async read(): Promise<void> {
@@ -88,6 +107,12 @@ export class NotebookFile implements IDisposable {
     this.names = sameCells(here, file.cells.map(cellOfFile), this.names);
     const written = file.cells.map(cell => ({ ...cell, id: this.names.get(cell.id) ?? cell.id }));
     const theirs = written.map(cellOfFile);
+    const edited = this.editing();
+    if (edited !== null && isTakenApart(edited, here, theirs)) {
+      this.waitsFor = edited;
+      this.told = JSON.stringify(theirs); // it is their own text, so there is nothing to say
+      return;
+    }
     const merged = mergeCells(this.base, here, theirs);
     if (merged === null) {
       this.keep(theirs);
@@ -187,6 +212,8 @@ export class NotebookFile implements IDisposable {
   private saving = false;
   private sent: readonly ISyncCell[] = [];
   private told = '';
+  /** The cell in which somebody types and which the file has taken apart. */
+  private waitsFor: string | null = null;
 }
 
 /**

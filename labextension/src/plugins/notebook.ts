@@ -73,10 +73,20 @@ function addToolbar(panel: NotebookPanel, sessionId: string, studio: IDevStudio)
 
 /** Show what the server wrote in the notebook, and tell the views when a save changed the session. */
 function connect(panel: NotebookPanel, sessionId: string, studio: IDevStudio, contents: Contents.IManager): void {
-  const { context } = panel;
-  const file = new NotebookFile(context, contents, () => {
-    tellKept(studio);
-  });
+  const { content, context } = panel;
+  const file = new NotebookFile(
+    context,
+    contents,
+    () => (content.mode === 'edit' ? (content.activeCell?.model.id ?? null) : null),
+    () => {
+      tellKept(studio);
+    }
+  );
+  const resume = (): void => {
+    file.resume();
+  };
+  content.stateChanged.connect(resume);
+  content.activeCellChanged.connect(resume);
   const onChange = (_: unknown, change: Change): void => {
     if (change.kind === 'all' || (change.kind === 'documents' && change.sessionId === sessionId)) {
       void file.refresh().catch(() => undefined); // the file browser and the next save say what is wrong with the file

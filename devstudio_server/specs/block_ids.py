@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from devstudio_server.kit.ids import new_block_id
-from devstudio_server.specs.markdown import Block, parse, strip_ids, with_id
+from devstudio_server.specs.markdown import Block, own_blocks, parse, strip_ids, with_id
 from devstudio_server.specs.schemas import DocumentType
 
 _WORD = re.compile(r"\w+")
@@ -25,7 +25,7 @@ def keep_ids(kind: DocumentType, text: str, before: str) -> str:
     likest to, where the written id is a hint; else the one whose id was written, or with the same label. Ids that
     ``before`` does not have are never taken over.
     """
-    blocks = list(parse(kind, text).blocks())
+    blocks = own_blocks(kind, text)
     hints = {block.line: block.id for block in blocks}
     old = [block for block in parse(kind, before).blocks() if block.id]
     for block in blocks:
@@ -49,7 +49,7 @@ def own_ids(kind: DocumentType, text: str, base: str, ours: str) -> str:
     those of another kind of block. What only ``ours`` has is known by id or by text, never by its number: that both
     sides gave one number to two new blocks makes them no single one.
     """
-    blocks = list(parse(kind, text).blocks())
+    blocks = own_blocks(kind, text)
     hints = {block.line: block.id for block in blocks}
     old = [block for block in parse(kind, base).blocks() if block.id]
     ids = {block.id for block in old}

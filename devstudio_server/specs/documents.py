@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from devstudio_server.db import Actor
+from devstudio_server.specs.facts import Written
 from devstudio_server.specs.markdown import assign_ids
 from devstudio_server.specs.models import Projection, Spec, SpecSession
 from devstudio_server.specs.projection import digest
@@ -14,6 +16,19 @@ from devstudio_server.specs.schemas import DocumentType
 
 FileTarget = Literal["markdown", "notebook"]
 """Where a text is: the Markdown files and the notebook's file."""
+
+
+@dataclass(frozen=True)
+class InFile:
+    """A document as a file is about to hold it, None for no file, and the ``base`` of the file's next merge.
+
+    ``read`` is the digest of what the file holds as yet, and the base of that: the write may fail, and a program may
+    still have it.
+    """
+
+    text: str | None
+    base: str
+    read: tuple[str, str] | None = None
 
 
 class DocumentStore:
@@ -30,12 +45,12 @@ class DocumentStore:
 
     def texts(self, session: SpecSession, version: int | None = None) -> dict[DocumentType, str]:
         """Return the text of every document, empty where none was written; at ``version`` of the session, or now."""
-        rows = self._specs.documents(session.id, version)
-        return {kind: rows[kind].content if kind in rows else "" for kind in DocumentType}
+        return texts_of(self._specs.documents(session.id, version))
 
-    def store(self, session: SpecSession, texts: dict[DocumentType, str]) -> list[DocumentType]:
-        """Store texts that differ from the present ones as new versions, with ids; return which."""
-        rows = self.rows(session)
+    def store(
+        self, session: SpecSession, texts: dict[DocumentType, str], rows: dict[DocumentType, Spec]
+    ) -> list[DocumentType]:
+        """Store texts that differ from the present ``rows`` as new versions, with ids, among ``rows``; return which."""
         changed: list[DocumentType] = []
         for kind, text in texts.items():
             before = rows[kind].content if kind in rows else ""
@@ -48,9 +63,11 @@ class DocumentStore:
             spec = Spec(session_id=session.id, type=kind, content=content, version=version)
             spec.created_by, spec.session_version = self._actor.user_id, session.version + 1
             self._specs.add_document(spec)
+            rows[kind] = spec
             session.document_versions = session.document_versions | {kind.value: version}
             changed.append(kind)
-        self._specs.flush()
+        if changed:
+            self._specs.flush()
         return changed
 
     def remember_sent(self, session: SpecSession, texts: dict[DocumentType, str], version: int) -> None:
@@ -84,24 +101,31 @@ class DocumentStore:
         """Return what was last written to, or read from, the files of ``target``."""
         return self._specs.projections(session.id, target)
 
+    def written(self, session: SpecSession) -> dict[tuple[str, DocumentType], Written]:
+        """Return by which digests the files are known, without their texts."""
+        return self._specs.written(session.id)
+
     def remember_written(
         self,
         session: SpecSession,
         target: FileTarget,
-        bases: Mapping[DocumentType, str],
-        files: Mapping[DocumentType, str | None],
-        read: Mapping[DocumentType, tuple[str, str]],
+        rows: dict[DocumentType, Projection],
+        files: Mapping[DocumentType, InFile],
+        file_digest: str | None = None,
     ) -> None:
-        """Note that ``target`` is about to hold ``files``, of which the next merge starts from ``bases``.
-
-        ``read`` has what it holds as yet, and the base of that: the write may fail, and a program may still have it.
-        """
-        rows = self._specs.projections(session.id, target)
-        for kind, base in bases.items():
-            row = rows.get(kind) or self._projection(session, target, kind)
-            present, text = files[kind], read.get(kind)
-            if text is not None and text[0] != present:
-                row.previous, row.previous_digest = text[1], digest(text[0])
-            row.content, row.version = base, session.version
-            row.digest = "" if present is None else digest(present)
+        """Note, in ``rows`` of `held`, what ``target`` is about to hold."""
+        for kind, file in files.items():
+            row = rows.get(kind)
+            if row is None:
+                row = rows[kind] = self._projection(session, target, kind)
+            written = "" if file.text is None else digest(file.text)
+            if file.read is not None and file.read[0] != written:
+                row.previous_digest, row.previous = file.read
+            row.content, row.version = file.base, session.version
+            row.digest, row.file_digest = written, file_digest
         self._specs.flush()
+
+
+def texts_of(rows: Mapping[DocumentType, Spec]) -> dict[DocumentType, str]:
+    """Return the text of every document, empty where none was written."""
+    return {kind: rows[kind].content if kind in rows else "" for kind in DocumentType}

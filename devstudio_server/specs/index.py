@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
 from devstudio_server.kit.clock import now
-from devstudio_server.specs.markdown import Finding, Parsed, TaskBlock, expand_references, parse
+from devstudio_server.specs.facts import CriterionFacts, TaskFacts
+from devstudio_server.specs.markdown import Block, Finding, Parsed, TaskBlock, expand_references, parse
 from devstudio_server.specs.models import Criterion, SpecSession, Task
 from devstudio_server.specs.repository import SpecRepository
 from devstudio_server.specs.schemas import DocumentType, TaskStatus
-from devstudio_server.specs.status import DerivedStatus, derive_status, proofs_of, standings
+from devstudio_server.specs.status import derive_status, proofs_of, standings
 
 MAX_TITLE = 200
 
 
 class SpecIndex:
-    """Keeps a session's rows of criteria and tasks equal to its texts."""
+    """Keeps a session's rows of criteria and tasks equal to its texts. Only rows that come to differ are touched."""
 
     def __init__(self, specs: SpecRepository, session: SpecSession) -> None:
         """Work on ``session`` through ``specs``."""
@@ -24,51 +28,47 @@ class SpecIndex:
         """Derive criteria and tasks from ``texts``, then every status."""
         requirements = parse(DocumentType.REQUIREMENTS, texts.get(DocumentType.REQUIREMENTS, ""))
         tasks = parse(DocumentType.TASKS, texts.get(DocumentType.TASKS, ""))
-        changed = self._index_criteria(requirements)
-        self._index_tasks(tasks, requirements)
-        self._suspect(changed)
+        changed, criteria = self._index_criteria(requirements)
+        facts = self._index_tasks(tasks, requirements, changed)
         self._specs.flush()
-        self.refresh_statuses()
+        self._derive(facts, criteria)
 
-    def _index_criteria(self, parsed: Parsed) -> set[str]:
-        """Bring the rows of criteria in line; return the keys that say something else than before, or nothing now."""
-        rows = self._specs.criteria(self._session.id)
-        before = {row.key: row.sha256 for row in rows}
-        stale = {row.block_id: row for row in rows}
-        for position, (key, block) in enumerate(parsed.criteria().items()):
-            row = stale.pop(block.id or "", None)
-            if row is None:
-                row = Criterion(session_id=self._session.id, block_id=block.id)
-                self._specs.add_row(row)
-            row.key, row.text, row.sha256, row.position = key, block.text, block.sha256, position
-        for row in stale.values():
-            self._specs.remove_row(row)
-        after = {key: block.sha256 for key, block in parsed.criteria().items()}
-        return {key for key, sha256 in before.items() if after.get(key) != sha256}
+    def _index_criteria(self, parsed: Parsed) -> tuple[set[str], list[CriterionFacts]]:
+        """Bring the rows of criteria in line; return the keys that say something else than before, and all facts."""
+        before = {facts.block_id: facts for facts in self._specs.criterion_facts(self._session.id)}
+        after = {
+            block.id or "": CriterionFacts(block.id or "", key, block.text, block.sha256, position)
+            for position, (key, block) in enumerate(parsed.criteria().items())
+        }
+        for row in self._specs.criteria_of(self._session.id, _differing(before, after)):
+            facts = after.get(row.block_id)
+            if facts is None:
+                self._specs.remove_row(row)
+            else:
+                _fill(row, facts)
+        for block_id in after.keys() - before.keys():
+            row = Criterion(session_id=self._session.id)
+            _fill(row, after[block_id])
+            self._specs.add_row(row)
+        sha256 = {facts.key: facts.sha256 for facts in after.values()}
+        return {f.key for f in before.values() if sha256.get(f.key) != f.sha256}, [*after.values()]
 
-    def _suspect(self, changed: set[str]) -> None:
-        """Note at tasks that are worked on which of their criteria changed since."""
-        for task in self._specs.all_tasks(self._session.id) if changed else ():
-            keys = [key for key in task.criteria if key in changed]
-            if keys and not task.removed and task.progress in {TaskStatus.IN_PROGRESS, TaskStatus.REVIEW}:
-                task.progress_reason = f"Suspect: {', '.join(keys)} changed since the work on the task began."
-
-    def _index_tasks(self, parsed: Parsed, requirements: Parsed) -> None:
-        stale = {row.block_id: row for row in self._specs.all_tasks(self._session.id)}
+    def _index_tasks(self, parsed: Parsed, requirements: Parsed, changed: set[str]) -> list[TaskFacts]:
+        """Bring the rows of tasks in line, but for what is derived; return all facts."""
+        before = {facts.block_id: facts for facts in self._specs.task_facts(self._session.id)}
+        criteria = requirements.criteria()
+        after = {block_id: replace(facts, removed=True) for block_id, facts in before.items() if not facts.removed}
+        after = {block_id: facts for block_id, facts in before.items() if facts.removed} | after
         for position, block in enumerate(parsed.tasks):
-            row = stale.pop(block.id or "", None)
-            if row is None:
-                row = Task(session_id=self._session.id, block_id=block.id)
-                self._specs.add_row(row)
-            self._fill_task(row, block, requirements, position)
-        for row in stale.values():
-            row.removed = True
-
-    def _fill_task(self, row: Task, block: TaskBlock, requirements: Parsed, position: int) -> None:
-        keys, _unknown = expand_references(block, requirements.criteria())
-        row.key, row.title = block.label[:20], block.title[:MAX_TITLE]
-        row.description = "\n".join(block.details) or None
-        row.criteria, row.optional, row.position, row.removed = keys, block.optional, position, False
+            row = before.get(block.id or "", _NEW)
+            after[block.id or ""] = _suspect(_task_facts(row, block, criteria, position), changed)
+        for task in self._specs.tasks_of(self._session.id, _differing(before, after)):
+            _fill(task, after[task.block_id])
+        for block_id in [block.id or "" for block in parsed.tasks if (block.id or "") not in before]:
+            task = Task(session_id=self._session.id)
+            _fill(task, after[block_id])
+            self._specs.add_row(task)
+        return [*after.values()]
 
     def answer_ticks(self, ticked: set[str], tasks: str) -> None:
         """Say at the tasks that somebody ticked in a file why they are not done; the boxes are put back already.
@@ -78,29 +78,70 @@ class SpecIndex:
         if not ticked:
             return
         asked = ticked - {block.id for block in parse(DocumentType.TASKS, tasks).tasks if block.ticked}
-        proven = proofs_of(self._specs.criteria(self._session.id), self._specs.evidence(self._session.id))
-        for task in self._specs.all_tasks(self._session.id):
-            if task.block_id not in asked or task.removed or task.status == TaskStatus.DONE:
+        proven = proofs_of(self._specs.criterion_facts(self._session.id), self._specs.evidence(self._session.id))
+        for task in self._specs.tasks_of(self._session.id, asked):
+            if task.removed or task.status == TaskStatus.DONE:
                 continue
             missing = ", ".join(key for key in task.criteria if key not in proven)
             why = f"no passing run proves {missing}" if missing else "it names no criteria, so no run can prove it"
             task.progress_reason = f"It was ticked by hand, and the box was put back: {why}."
         self.refresh_statuses()
 
-    def refresh_statuses(self) -> dict[str, DerivedStatus]:
-        """Derive the status of every task; return them by the task's block id."""
-        known = standings(self._specs.criteria(self._session.id), self._specs.evidence(self._session.id))
-        found: dict[str, DerivedStatus] = {}
-        for task in self._specs.all_tasks(self._session.id):
-            derived = derive_status(task, known)
-            found[task.block_id] = derived
-            if (task.status, task.status_reason) != (derived.status, derived.reason):
-                done = derived.status is TaskStatus.DONE
-                task.completed_at = (task.completed_at or now()) if done else None
-                task.status, task.status_reason = derived.status, derived.reason
-                task.version = (task.version or 0) + 1
+    def refresh_statuses(self) -> None:
+        """Derive the status of every task."""
         self._specs.flush()
-        return found
+        self._derive(self._specs.task_facts(self._session.id), self._specs.criterion_facts(self._session.id))
+
+    def _derive(self, tasks: Iterable[TaskFacts], criteria: Iterable[CriterionFacts]) -> None:
+        known = standings(criteria, self._specs.evidence(self._session.id))
+        derived = {task.block_id: derive_status(task, known) for task in tasks}
+        stale = {
+            task.block_id
+            for task in tasks
+            if (task.status, task.status_reason) != (derived[task.block_id].status, derived[task.block_id].reason)
+        }
+        for row in self._specs.tasks_of(self._session.id, stale):
+            found = derived[row.block_id]
+            row.completed_at = (row.completed_at or now()) if found.status is TaskStatus.DONE else None
+            row.status, row.status_reason = found.status, found.reason
+            row.version = (row.version or 0) + 1
+        self._specs.flush()
+
+
+_NEW = TaskFacts("", "", "", None, [], False, 0, False, TaskStatus.TODO, "", TaskStatus.TODO, "")
+
+
+def _task_facts(before: TaskFacts, block: TaskBlock, criteria: dict[str, Block], position: int) -> TaskFacts:
+    keys, _unknown = expand_references(block, criteria)
+    return replace(
+        before,
+        block_id=block.id or "",
+        key=block.label[:20],
+        title=block.title[:MAX_TITLE],
+        description="\n".join(block.details) or None,
+        criteria=keys,
+        optional=block.optional,
+        position=position,
+        removed=False,
+    )
+
+
+def _suspect(task: TaskFacts, changed: set[str]) -> TaskFacts:
+    """Note at a task that is worked on which of its criteria changed since."""
+    keys = [key for key in task.criteria if key in changed]
+    if not keys or task.progress not in {TaskStatus.IN_PROGRESS, TaskStatus.REVIEW}:
+        return task
+    return replace(task, progress_reason=f"Suspect: {', '.join(keys)} changed since the work on the task began.")
+
+
+def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    """Return the blocks that have a row which does not say what it is to say."""
+    return [block_id for block_id, facts in before.items() if after.get(block_id) != facts]
+
+
+def _fill(row: Criterion | Task, facts: CriterionFacts | TaskFacts) -> None:
+    for name, value in vars(facts).items():
+        setattr(row, name, value)
 
 
 def findings(texts: dict[DocumentType, str]) -> list[tuple[DocumentType, Finding]]:

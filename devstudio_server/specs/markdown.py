@@ -12,7 +12,8 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property, lru_cache
+from typing import Literal, Self
 
 from devstudio_server.kit.ids import new_block_id
 from devstudio_server.kit.restricted import is_marked, without_mark
@@ -40,6 +41,8 @@ _NUMBERED = re.compile(r"^ {0,3}(\d+(?:\.\d+)*)[.)]?[ \t]+(.*)$")
 _TASK = re.compile(r"^([ \t]*)[-*][ \t]+\[([ xX-])\](\*?)[ \t]+(?:(\d+(?:\.\d+)*)\.?[ \t]+)?(.*)$")
 _REFERENCES = re.compile(r"_(?:Requirements?|Requisitos?):[ \t]*([^_]*)_", re.IGNORECASE)
 _REFERENCE = re.compile(r"\d+(?:\.\d+)*")
+_REMEMBERED_CHARACTERS = 400_000
+"""The same few texts are read again and again; larger ones are not worth the memory."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,16 @@ class Block:
     line: int
     id: str | None = None
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The SHA-256 of the text with its white space folded, so that re-wrapping changes nothing."""
         return hashlib.sha256(" ".join(self.text.split()).encode()).hexdigest()
+
+    def copy(self) -> Self:
+        """Return another block that says the same."""
+        made = object.__new__(type(self))
+        vars(made).update(vars(self))
+        return made
 
 
 @dataclass
@@ -112,7 +121,22 @@ class Parsed:
 
 
 def parse(kind: DocumentType, text: str) -> Parsed:
-    """Read a document of any shape."""
+    """Read a document of any shape. The answer is for everybody who asks: nobody may change it."""
+    said = text.rstrip("\n")  # a line break more or less at the end says nothing
+    return _remembered(kind, said) if len(said) < _REMEMBERED_CHARACTERS else _parse(kind, said)
+
+
+def own_blocks(kind: DocumentType, text: str) -> list[Block]:
+    """Return copies of a document's blocks, to be given ids, in the order of the text."""
+    return [block.copy() for block in parse(kind, text).blocks()]
+
+
+@lru_cache(maxsize=16)
+def _remembered(kind: DocumentType, text: str) -> Parsed:
+    return _parse(kind, text)
+
+
+def _parse(kind: DocumentType, text: str) -> Parsed:
     readers = {
         DocumentType.REQUIREMENTS: _read_requirements,
         DocumentType.DESIGN: _read_design,
@@ -126,13 +150,16 @@ def _lines(text: str) -> Iterator[tuple[int, str, str | None]]:
     fence = ""
     for index, raw in enumerate(text.split("\n")):
         line = raw.rstrip("\r")
-        opening = _FENCE.match(line)
+        opening = _FENCE.match(line) if "```" in line or "~~~" in line else None
         if fence:
             if opening and line.strip().startswith(fence) and not line.strip().strip(fence[0]):
                 fence = ""
             continue
         if opening:
             fence = opening.group(1)
+            continue
+        if "<!--" not in line:
+            yield index, line, None
             continue
         found = _ID.search(line)
         bare = line[: found.start()] if found else line
@@ -143,12 +170,12 @@ def _read_requirements(text: str) -> Parsed:
     parsed = Parsed()
     in_criteria = False
     for index, line, block_id in _lines(text):
-        heading = _REQUIREMENT.match(line)
+        heading = _REQUIREMENT.match(line) if line.startswith("#") else None
         if heading:
             label, title = heading.group(1), heading.group(2).strip()
             parsed.requirements.append(RequirementBlock("requirement", label, title, index, block_id))
             in_criteria = False
-        elif _CRITERIA.match(line):
+        elif line.startswith("#") and _CRITERIA.match(line):
             in_criteria = bool(parsed.requirements)
         elif _HEADING.match(line):
             in_criteria = False
@@ -286,11 +313,14 @@ def expand_references(task: TaskBlock, criteria: dict[str, Block]) -> tuple[list
 
 def strip_ids(text: str) -> str:
     """Return ``text`` without the id comments."""
-    lines = text.split("\n")
-    return "\n".join(_without_id(line) for line in lines)
+    if "<!--" not in text:
+        return text
+    return "\n".join([_without_id(line) for line in text.split("\n")])
 
 
 def _without_id(line: str) -> str:
+    if "<!--" not in line:
+        return line
     end = "\r" if line.endswith("\r") else ""
     return _ID.sub("", line.removesuffix("\r")) + end
 
@@ -301,8 +331,7 @@ def assign_ids(kind: DocumentType, text: str, before: str = "") -> str:
     A block without an id takes that of the block of ``before`` with the same text, or else with the same label, so that
     an editor that drops the comments loses nothing. A doubled id stays with the first block that has it.
     """
-    parsed = parse(kind, text)
-    blocks = list(parsed.blocks())
+    blocks = own_blocks(kind, text)
     taken = _keep_first(blocks)
     missing = [block for block in blocks if block.id is None]
     if not missing:

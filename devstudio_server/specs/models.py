@@ -166,6 +166,7 @@ class Projection(TenantRow):
     ``version`` is that of the session that the file or the editor said it had. ``digest`` is the SHA-256 of what
     stands in the file, which differs from ``content`` where a conflict is open. ``previous`` and ``previous_digest``
     are those of before the last write, which may not have come to pass, or of which an editor may know nothing yet.
+    ``file_digest`` is the SHA-256 of all of the notebook's file as the server wrote it.
     """
 
     __tablename__ = "ds_projections"
@@ -179,6 +180,7 @@ class Projection(TenantRow):
     digest: Mapped[str | None] = mapped_column(String(64))
     previous: Mapped[str | None] = mapped_column(Text)
     previous_digest: Mapped[str | None] = mapped_column(String(64))
+    file_digest: Mapped[str | None] = mapped_column(String(64))
 
 
 class SyncConflict(VersionedRow):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
 from sqlalchemy.orm import Session
@@ -13,12 +13,11 @@ from devstudio_server.kit.logging import get_logger
 from devstudio_server.projects.errors import ProjectNotFound
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
-from devstudio_server.specs.models import Projection, SpecSession
 from devstudio_server.specs.places import Place
-from devstudio_server.specs.projection import Seen, SessionFiles, digest
 from devstudio_server.specs.repository import SpecRepository
 from devstudio_server.specs.schemas import DocumentType
 from devstudio_server.specs.sync import SessionSync, SyncResult
+from devstudio_server.specs.sync_files import SyncedFiles
 
 FILES_ID: UUID = uuid5(NAMESPACE_DNS, "files.devstudio.renum")
 """Who a version is by that came from a file of a team: a file does not say who wrote it."""
@@ -71,32 +70,13 @@ class PlaceSync:
         session = specs.find_at(place.project_id, place.slug)
         if session is None:
             return False
-        files = SessionFiles(self._workspaces.tree(place.tenant_id, place.project_id), session)
-        written = specs.projections(session.id, "markdown")
-        documents = {kind: files.read_markdown(kind) for kind in DocumentType}
-        if all(seen.content is None for seen in documents.values()):
-            return self._some_file(place, session)
-        if any(_differs(documents[kind], kind, written) for kind in DocumentType):
-            return True
-        notebook, written = files.read_notebook(), specs.projections(session.id, "notebook")
-        return notebook.content is None or any(_differs(notebook, kind, written) for kind in DocumentType)
-
-    def _some_file(self, place: Place, session: SpecSession) -> bool:
-        """Tell whether the notebook is left of a session's files: without it the tree is lost, and nobody is asked."""
         tree = self._workspaces.tree(place.tenant_id, place.project_id)
-        return tree.exists(session.notebook_file)
+        if not any(tree.exists(f"{session.folder}/{kind.value}.md") for kind in DocumentType):
+            return tree.exists(session.notebook_file)  # without it the tree is lost, and nobody is asked
+        return SyncedFiles(specs, self._actor_of(place.tenant_id), session, tree).has_news()
 
     def _tell(self, result: SyncResult | None) -> None:
         if result is not None:
             waiting = len(result.open)
             changed = [str(kind) for kind in result.changed]
             _log.info("files_synced", session_id=str(result.session.id), changed=changed, waiting=waiting)
-
-
-def _differs(seen: Seen, kind: DocumentType, written: Mapping[DocumentType, Projection]) -> bool:
-    row = written.get(kind)
-    if row is None or seen.problem:
-        return True
-    expected = digest(row.content) if row.digest is None else row.digest
-    found = "" if kind not in seen.texts and seen.content is None else digest(seen.texts.get(kind, ""))
-    return found != expected

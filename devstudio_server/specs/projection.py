@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import nbformat
 
@@ -14,7 +15,7 @@ from devstudio_server.kit.logging import get_logger
 from devstudio_server.scm.workspace import WorkspaceTree
 from devstudio_server.specs.errors import NotebookUnreadable
 from devstudio_server.specs.models import SpecSession
-from devstudio_server.specs.notebook import build_notebook, from_json, read_documents, to_json
+from devstudio_server.specs.notebook import from_json, notebook_file, read_documents, stored
 from devstudio_server.specs.schemas import MAX_DOCUMENT, DocumentType
 
 _BOM = "\ufeff"
@@ -26,11 +27,17 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
+def digest_of_file(content: bytes | None) -> str:
+    """Return the SHA-256 of a file's bytes, empty where none is."""
+    return "" if content is None else hashlib.sha256(content).hexdigest()
+
+
 @dataclass
 class Seen:
     """A file as it was read. ``texts`` are its documents; a file that cannot be read has none and gets a ``problem``.
 
-    ``aside`` is the path to which what cannot be read is moved before the file is written.
+    ``aside`` is the path to which what cannot be read is moved before the file is written. A notebook that is ``known``
+    by its digest is not read any further.
     """
 
     path: str
@@ -39,6 +46,14 @@ class Seen:
     problem: str = ""
     aside: str = ""
     notebook: nbformat.NotebookNode | None = None
+    known: bool = False
+
+    @property
+    def cells(self) -> Mapping[str, Any] | None:
+        """The notebook in the file, of which all cells stay that are no document's."""
+        if self.known and self.content is not None:
+            return stored(self.content)
+        return self.notebook
 
     def put_aside(self, problem: str) -> None:
         """Have the file moved when it is written the next time."""
@@ -58,6 +73,10 @@ class SessionFiles:
         """Return the path of a document's file in the tree."""
         return f"{self._session.folder}/{kind.value}.md"
 
+    def markdown_bytes(self, kind: DocumentType) -> bytes | None:
+        """Read a document's file, and not what it says."""
+        return self._tree.read(self.markdown_file(kind))
+
     def read_markdown(self, kind: DocumentType) -> Seen:
         """Read a document's file."""
         seen = Seen(self.markdown_file(kind), self._tree.read(self.markdown_file(kind)))
@@ -74,10 +93,13 @@ class SessionFiles:
         """Read the notebook's file, and not what it says."""
         return Seen(self._session.notebook_file, self._tree.read(self._session.notebook_file))
 
-    def read_notebook(self) -> Seen:
-        """Read the notebook's file."""
+    def read_notebook(self, known: Collection[str | None] = ()) -> Seen:
+        """Read the notebook's file; what it says only when its digest is not the one that is ``known``."""
         seen = self.read_notebook_bytes()
         if seen.content is None:
+            return seen
+        if {digest_of_file(seen.content)} == {*known}:
+            seen.known = True
             return seen
         try:
             seen.notebook = from_json(seen.content)
@@ -89,26 +111,24 @@ class SessionFiles:
         _check(seen)
         return seen
 
-    def writer(self, seen: Seen, make: Callable[[], bytes | None]) -> Callable[[], None]:
+    def writer(self, seen: Seen, content: bytes | None) -> Callable[[], None]:
         """Return what writes the file anew, unless somebody wrote it since it was read: that is for the next sync."""
 
         def write() -> None:
-            content = make()
             present = self._tree.read(seen.path)
             if content is None or content == present:
                 return
-            if present != seen.content:
-                _log.info("file_changed_meanwhile", path=seen.path, session_id=str(self._session.id))
-            else:
+            if present == seen.content:
                 self._keep_aside(seen)
-                self._tree.write(seen.path, content)
+                if self._tree.replace(seen.path, content, seen.content):
+                    return
+            _log.info("file_changed_meanwhile", path=seen.path, session_id=str(self._session.id))
 
         return write
 
-    def notebook_of(self, seen: Seen, documents: Mapping[DocumentType, str]) -> Callable[[], bytes]:
-        """Return what makes the notebook's bytes, with those of its cells that are no document's."""
-        identity, version, texts = self._session.id, self._session.version, dict(documents)
-        return lambda: to_json(build_notebook(identity, version, texts, seen.notebook))
+    def notebook_of(self, seen: Seen, documents: Mapping[DocumentType, str]) -> bytes:
+        """Return the notebook's bytes, with those of its cells that are no document's."""
+        return notebook_file(self._session.id, self._session.version, documents, seen.cells)
 
     def _keep_aside(self, seen: Seen) -> None:
         if seen.aside and seen.content is not None:
@@ -122,10 +142,18 @@ def _check(seen: Seen) -> None:
         if len(text) > MAX_DOCUMENT:
             seen.put_aside(f"has more than {MAX_DOCUMENT} characters")
             return
-        if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text if char > "\ud7ff"):
+        if "\0" in text or not _is_text(text):
             seen.put_aside("holds characters that are no text")
             return
         seen.texts[kind] = text.removeprefix(_BOM)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def like(text: str, other: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from devstudio_server.db import newest_first
 from devstudio_server.kit.pagination import PageRequest
+from devstudio_server.specs.facts import CriterionFacts, TaskFacts, Written
 from devstudio_server.specs.models import (
     Criterion,
     DocumentApproval,
@@ -21,6 +22,9 @@ from devstudio_server.specs.models import (
     Task,
 )
 from devstudio_server.specs.schemas import DocumentType
+
+_MANY = 500
+"""Values in one statement; a database takes only so many."""
 
 
 class SpecRepository:
@@ -109,6 +113,29 @@ class SpecRepository:
         query = select(Criterion).where(Criterion.session_id == session_id).order_by(Criterion.position)
         return self._session.scalars(query).all()
 
+    def criterion_facts(self, session_id: UUID) -> Sequence[CriterionFacts]:
+        """Return what the rows of a session's criteria say, which is much less work than the rows."""
+        query = select(Criterion.block_id, Criterion.key, Criterion.text, Criterion.sha256, Criterion.position)
+        return [CriterionFacts(*row) for row in self._session.execute(query.where(Criterion.session_id == session_id))]
+
+    def criteria_of(self, session_id: UUID, block_ids: Collection[str]) -> Iterator[Criterion]:
+        """Yield the rows of some blocks."""
+        for some in _batches(block_ids):
+            query = select(Criterion).where(Criterion.session_id == session_id, Criterion.block_id.in_(some))
+            yield from self._session.scalars(query).all()
+
+    def task_facts(self, session_id: UUID) -> Sequence[TaskFacts]:
+        """Return what the rows of a session's tasks say, in the order of the text."""
+        columns = [getattr(Task, name) for name in TaskFacts.__dataclass_fields__]
+        query = select(*columns).where(Task.session_id == session_id).order_by(Task.position)
+        return [TaskFacts(*row) for row in self._session.execute(query)]
+
+    def tasks_of(self, session_id: UUID, block_ids: Collection[str]) -> Iterator[Task]:
+        """Yield the rows of some blocks."""
+        for some in _batches(block_ids):
+            query = select(Task).where(Task.session_id == session_id, Task.block_id.in_(some))
+            yield from self._session.scalars(query).all()
+
     def all_tasks(self, session_id: UUID) -> Sequence[Task]:
         """Return the tasks of a session in the order of the text, those removed from it too."""
         query = select(Task).where(Task.session_id == session_id).order_by(Task.position)
@@ -145,6 +172,16 @@ class SpecRepository:
         query = select(Projection).where(Projection.session_id == session_id, Projection.target == target)
         return {DocumentType(row.type): row for row in self._session.scalars(query)}
 
+    def written(self, session_id: UUID) -> dict[tuple[str, DocumentType], Written]:
+        """Return by which digests the files of a session are known, by target and document."""
+        query = select(
+            Projection.target, Projection.type, Projection.digest, Projection.file_digest, Projection.version
+        ).where(Projection.session_id == session_id)
+        return {
+            (target, DocumentType(kind)): Written(digest, file_digest, version)
+            for target, kind, digest, file_digest, version in self._session.execute(query)
+        }
+
     def add_projection(self, row: Projection) -> None:
         """Store what was written to a file."""
         self._session.add(row)
@@ -168,3 +205,8 @@ class SpecRepository:
     def add_conflict(self, row: SyncConflict) -> None:
         """Store a new conflict."""
         self._session.add(row)
+
+
+def _batches(values: Collection[str]) -> Iterator[list[str]]:
+    every = sorted(values)
+    return (every[start : start + _MANY] for start in range(0, len(every), _MANY))

@@ -15,7 +15,7 @@ from devstudio_server.projects.service import ProjectService
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.specs.approvals import DocumentGates
-from devstudio_server.specs.documents import DocumentStore, FileTarget
+from devstudio_server.specs.documents import DocumentStore, FileTarget, texts_of
 from devstudio_server.specs.errors import (
     DocumentTypeUnknown,
     DocumentVersionNotFound,
@@ -135,12 +135,13 @@ class SpecService:
         ``notebook=False`` leaves the notebook's file to the caller, who is saving it.
         """
         edited = self._session.is_modified(session) or conflicts_changed
-        before = self.documents.texts(session)
-        changed = self.documents.store(session, texts)
+        rows = self.documents.rows(session)
+        before = texts_of(rows)
+        changed = self.documents.store(session, texts, rows)
         files = self.files(session)
-        taken_in = files.take_in(self.documents.texts(session) if changed else before, sources)
-        changed += self.documents.store(session, taken_in)
-        after = self.documents.texts(session) if changed else before
+        taken_in = files.take_in(texts_of(rows), sources)
+        changed += self.documents.store(session, taken_in, rows)
+        after = texts_of(rows)
         files.book.follow(after)
         if edited or changed or files.book.changed:
             session.version += 1
@@ -149,7 +150,7 @@ class SpecService:
                 session.status = SessionStatus.ACTIVE
             self.gates.follow(session, before, after)
             self._index(session).rebuild(after)
-        self._index(session).answer_ticks(files.ticked(), after[DocumentType.TASKS])
+        self._index(session).answer_ticks(files.ticked, after[DocumentType.TASKS])
         self._specs.flush()
         after_commit(self._session, files.project(after, ALL_FILES if notebook else MARKDOWN_FILES))
         return files

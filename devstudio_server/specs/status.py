@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from devstudio_server.specs.facts import CriterionFacts, TaskFacts
 from devstudio_server.specs.models import Criterion, EvidenceRow, Task
 from devstudio_server.specs.schemas import EvidenceOutcome, EvidenceState, TaskStatus
 
@@ -28,7 +29,7 @@ class Standing:
     edited: bool = False
 
 
-def standings(criteria: Iterable[Criterion], evidence: Iterable[EvidenceRow]) -> dict[str, Standing]:
+def standings(criteria: Iterable[Criterion | CriterionFacts], evidence: Iterable[EvidenceRow]) -> dict[str, Standing]:
     """Return where each criterion stands, by key. Of its present text the newest row counts."""
     ordered = sorted(evidence, key=lambda row: row.id)
     of_text = newest_by_text(ordered)
@@ -69,7 +70,9 @@ def listed(names: Iterable[str], most: int = 3) -> str:
     return ", ".join(every[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def proofs_of(criteria: Iterable[Criterion], evidence: Iterable[EvidenceRow]) -> dict[str, EvidenceRow]:
+def proofs_of(
+    criteria: Iterable[Criterion | CriterionFacts], evidence: Iterable[EvidenceRow]
+) -> dict[str, EvidenceRow]:
     """Return the evidence of each criterion whose present text is proven, by key."""
     found = standings(criteria, evidence)
     return {
@@ -77,7 +80,7 @@ def proofs_of(criteria: Iterable[Criterion], evidence: Iterable[EvidenceRow]) ->
     }
 
 
-def derive_status(task: Task, found: Mapping[str, Standing]) -> DerivedStatus:
+def derive_status(task: Task | TaskFacts, found: Mapping[str, Standing]) -> DerivedStatus:
     """Derive a task's status from where the criteria stand."""
     mine = {key: found.get(key, Standing(EvidenceState.MISSING)) for key in task.criteria}
     proven = {key: it.row for key, it in mine.items() if it.row is not None and it.state is EvidenceState.PROVEN}

@@ -99,6 +99,9 @@ class SessionSync:
     def run(self, session: SpecSession, sources: Source = "all") -> SyncResult:
         """Take in what was changed in the files of ``sources``; the files are written after the commit."""
         self.specs.projects.get_writable(session.project_id)
+        untouched = self.specs.files(session)
+        if untouched.is_as_written():
+            return SyncResult(session, [], untouched.book.rows, [])
         before = dict(session.document_versions)
         files = self.specs.write(session, {}, sources=_TARGETS[sources])
         changed = [kind for kind in DocumentType if session.document_versions.get(kind) != before.get(kind)]

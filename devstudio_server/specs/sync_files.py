@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from devstudio_server.db import Actor
@@ -25,12 +25,13 @@ from devstudio_server.scm.workspace import WorkspaceTree
 from devstudio_server.specs.block_ids import own_ids
 from devstudio_server.specs.conflict_schemas import ConflictSource
 from devstudio_server.specs.conflicts import MARKDOWN, NOTEBOOK, ConflictBook, Origin
-from devstudio_server.specs.documents import DocumentStore, FileTarget
+from devstudio_server.specs.documents import DocumentStore, FileTarget, InFile
+from devstudio_server.specs.facts import Written
 from devstudio_server.specs.markdown import parse
 from devstudio_server.specs.merge import Clash, Merged, Patch, merge_blocks, overlay
 from devstudio_server.specs.models import Projection, SpecSession
 from devstudio_server.specs.notebook import session_id_of, version_of
-from devstudio_server.specs.projection import Seen, SessionFiles, digest, like
+from devstudio_server.specs.projection import Seen, SessionFiles, digest, digest_of_file, like
 from devstudio_server.specs.repository import SpecRepository
 from devstudio_server.specs.schemas import DocumentType
 
@@ -45,9 +46,11 @@ Place = tuple[FileTarget, DocumentType]
 
 @dataclass
 class _Read:
-    """What was found: files, texts with their bases, and the places that hold news nobody took in."""
+    """What was found: files, digests of texts with their bases, and the places that hold news nobody took in."""
 
-    seen: dict[Place, Seen] = field(default_factory=dict)
+    markdown: dict[DocumentType, Seen] = field(default_factory=dict)
+    notebook: Seen = field(default_factory=lambda: Seen(""))
+    held: dict[FileTarget, dict[DocumentType, Projection]] = field(default_factory=dict)
     texts: dict[Place, tuple[str, str]] = field(default_factory=dict)
     untouched: set[Place] = field(default_factory=set)
 
@@ -63,6 +66,7 @@ class SyncedFiles:
         self._read = _Read()
         self._new_book = partial(ConflictBook, specs, actor, session)
         self.kept: list[str] = []
+        self.ticked: set[str] = set()
 
     @cached_property
     def book(self) -> ConflictBook:
@@ -74,43 +78,46 @@ class SyncedFiles:
     ) -> dict[DocumentType, str]:
         """Return ``texts``, which are stored, with what was changed in the files of ``sources``."""
         merged = dict(texts)
-        files = {kind: self._files.read_markdown(kind) for kind in DocumentType}
-        notebook = self._files.read_notebook()
-        nothing_there = all(seen.content is None for seen in (*files.values(), notebook))
-        held: dict[FileTarget, dict[DocumentType, Projection]] = {
-            target: self._documents.held(self._session, target) for target in ("markdown", "notebook")
-        }
-        for kind, seen in files.items():
-            self._read.seen["markdown", kind] = seen
-            row = held["markdown"].get(kind)
+        read = self._read = _Read({kind: self._files.read_markdown(kind) for kind in DocumentType})
+        read.held = {target: self._documents.held(self._session, target) for target in ("markdown", "notebook")}
+        rows = read.held["notebook"]
+        read.notebook = self._files.read_notebook([rows[kind].file_digest for kind in DocumentType if kind in rows])
+        nothing_there = all(seen.content is None for seen in (*read.markdown.values(), read.notebook))
+        for kind, seen in read.markdown.items():
+            row = read.held["markdown"].get(kind)
             if seen.content is None and row is not None and not nothing_there and "markdown" in sources:
                 self._ask_about_deletion(kind, row, merged[kind])
             self._take("markdown", kind, seen, row, merged, sources)
         for kind in DocumentType:
-            self._read.seen["notebook", kind] = notebook
-            self._take("notebook", kind, notebook, held["notebook"].get(kind), merged, sources)
-        self.kept = sorted({seen.aside for seen in self._read.seen.values() if seen.aside})
+            if read.notebook.known:
+                read.texts["notebook", kind] = _digest_of(rows[kind]), rows[kind].content
+            else:
+                self._take("notebook", kind, read.notebook, rows.get(kind), merged, sources)
+        self.kept = sorted({seen.aside for seen in (*read.markdown.values(), read.notebook) if seen.aside})
         return merged
 
-    def ticked(self) -> set[str]:
-        """Return the ids of the tasks that are ticked in the files that were read."""
-        texts = [text for (_, kind), (text, _) in self._read.texts.items() if kind is DocumentType.TASKS]
-        found = [task for text in texts for task in parse(DocumentType.TASKS, text).tasks]
-        return {task.id for task in found if task.ticked and task.id}
-
-    def has_news(self, texts: Mapping[DocumentType, str]) -> bool:
-        """Tell whether a sync would find anything in the files but what was last written to them."""
-        held = self._documents.held(self._session, "markdown")
+    def is_as_written(self) -> bool:
+        """Tell, by digests alone, whether every file is as the server wrote it last: then a sync changes nothing."""
+        known, version = self._documents.written(self._session), self._session.version
+        notebook = digest_of_file(self._files.read_notebook_bytes().content)
         for kind in DocumentType:
-            seen, row = self._files.read_markdown(kind), held.get(kind)
-            text = seen.texts.get(kind)
-            gone = row is not None and seen.content is None and bool(texts[kind].strip()) and row.digest != ""
-            if seen.problem or gone or (row is not None and text is not None and digest(text) != _digest_of(row)):
-                return True
-        notebook, held = self._files.read_notebook(), self._documents.held(self._session, "notebook")
-        return bool(notebook.problem) or any(
-            digest(text) != _digest_of(held[kind]) for kind, text in notebook.texts.items() if kind in held
-        )
+            file, cells = known.get(("markdown", kind)), known.get(("notebook", kind))
+            if file is None or file.digest != digest_of_file(self._files.markdown_bytes(kind)):
+                return False
+            if cells is None or (cells.file_digest, cells.version) != (notebook, version):
+                return False
+        return True
+
+    def has_news(self) -> bool:
+        """Tell whether a file holds anything but what the server wrote last, or is gone."""
+        known = self._documents.written(self._session)
+        if any(_differs(self._files.read_markdown(kind), kind, known.get(("markdown", kind))) for kind in DocumentType):
+            return True
+        cells = {kind: known.get(("notebook", kind)) for kind in DocumentType}
+        notebook = self._files.read_notebook([row.file_digest for row in cells.values() if row])
+        if notebook.known:
+            return False
+        return notebook.content is None or any(_differs(notebook, kind, row) for kind, row in cells.items())
 
     def _ask_about_deletion(self, kind: DocumentType, row: Projection, ours: str) -> None:
         if ours.strip() and row.digest != "":
@@ -135,9 +142,9 @@ class SyncedFiles:
             return
         place, found = (target, kind), digest(text)
         if found == _digest_of(row):
-            self._read.texts[place] = text, row.content
+            self._read.texts[place] = found, row.content
         elif row.previous and found == row.previous_digest:
-            self._read.texts[place] = text, row.previous
+            self._read.texts[place] = found, row.previous
         elif target not in sources:
             self._read.untouched.add(place)
         else:
@@ -149,8 +156,10 @@ class SyncedFiles:
         if base is row.content:
             row.previous = row.previous_digest = None  # whoever wrote it knew the newest
         outcome, theirs = bring_in(kind, base, ours, text)
+        if kind is DocumentType.TASKS:
+            self.ticked |= {task.id for task in parse(kind, text).tasks if task.ticked and task.id}
         self.book.record(kind, Origin(_SOURCES[target]), outcome.clashes)
-        self._read.texts[place] = text, self.book.base_of_file(kind, theirs, _GROUPS[target])
+        self._read.texts[place] = digest(text), self.book.base_of_file(kind, theirs, _GROUPS[target])
         return outcome.text
 
     def project(self, texts: Mapping[DocumentType, str], targets: Collection[FileTarget]) -> Callable[[], None]:
@@ -163,17 +172,38 @@ class SyncedFiles:
             kinds = [kind for kind in DocumentType if (target, kind) not in self._read.untouched]
             if target == "notebook" and len(kinds) < len(DocumentType):
                 continue
-            held = {kind: self.book.in_file(kind, texts[kind], _GROUPS[target]) for kind in kinds}
-            bases = {kind: self.book.base_of_file(kind, texts[kind], _GROUPS[target]) for kind in kinds}
-            read = {kind: found for kind in kinds if (found := self._read.texts.get((target, kind))) is not None}
-            self._documents.remember_written(self._session, target, bases, held, read)
-            writers += self._writers(target, held)
+            held = {kind: self._in_file(target, kind, texts[kind]) for kind in kinds}
+            writers += self._write_notebook(held) if target == "notebook" else self._write_markdown(held)
         return lambda: _run(writers)
 
-    def _holds(self, seen: Seen, documents: Mapping[DocumentType, str]) -> bool:
+    def _in_file(self, target: FileTarget, kind: DocumentType, text: str) -> InFile:
+        """Return how a document comes to stand in a file: with the texts from outside that nobody answered."""
+        held = self.book.in_file(kind, text, _GROUPS[target])
+        base = self.book.base_of_file(kind, text, _GROUPS[target])
+        return InFile(held, base, self._read.texts.get((target, kind)))
+
+    def _write_markdown(self, held: Mapping[DocumentType, InFile]) -> list[Callable[[], None]]:
+        self._documents.remember_written(self._session, "markdown", self._read.held["markdown"], held)
+        return [self._files.writer(self._read.markdown[kind], _bytes_of(file.text)) for kind, file in held.items()]
+
+    def _write_notebook(self, held: Mapping[DocumentType, InFile]) -> list[Callable[[], None]]:
+        seen, rows = self._read.notebook, self._read.held["notebook"]
+        documents = {kind: file.text or "" for kind, file in held.items()}
+        content = seen.content if self._holds(documents) else self._files.notebook_of(seen, documents)
+        self._documents.remember_written(self._session, "notebook", rows, held, digest_of_file(content))
+        return [self._files.writer(seen, content)]
+
+    def _holds(self, documents: Mapping[DocumentType, str]) -> bool:
         """Tell whether the notebook's file needs no writing: it has the texts, and the session's version."""
+        seen, rows = self._read.notebook, self._read.held["notebook"]
+        if seen.known:
+            known = {kind: _digest_of(row) for kind, row in rows.items()}
+            versions = {row.version for row in rows.values()}
+            return versions == {self._session.version} and known == {
+                kind: digest(documents[kind]) for kind in documents
+            }
         named = (session_id_of(seen.notebook), version_of(seen.notebook)) == (self._session.id, self._session.version)
-        return named and seen.texts == dict(documents)
+        return named and seen.texts == dict(documents) and not seen.problem
 
     def in_editor(self, kind: DocumentType, text: str, clashes: Sequence[Clash]) -> str:
         """Return a document as it goes back to an editor, with the editor's own text where it did not merge."""
@@ -182,9 +212,8 @@ class SyncedFiles:
 
     def remember_saved(self, texts: Mapping[DocumentType, str], shown: Mapping[DocumentType, str]) -> None:
         """Note that the notebook's file, which Jupyter is about to write, will hold the documents ``shown``."""
-        bases = {kind: self.book.base_of_file(kind, text, NOTEBOOK) for kind, text in texts.items()}
-        read = {kind: found for kind in DocumentType if (found := self._read.texts.get(("notebook", kind))) is not None}
-        self._documents.remember_written(self._session, "notebook", bases, shown, read)
+        held = {kind: replace(self._in_file("notebook", kind, texts[kind]), text=shown[kind]) for kind in texts}
+        self._documents.remember_written(self._session, "notebook", self._read.held["notebook"], held)
 
     def restore(self, texts: Mapping[DocumentType, str]) -> Callable[[], None]:
         """Return what writes the files that are gone. A document that somebody deleted waits for a sync, which asks."""
@@ -203,15 +232,6 @@ class SyncedFiles:
             writers.append(self._files.writer(notebook, self._files.notebook_of(notebook, held)))
         return lambda: _run(writers)
 
-    def _writers(self, target: FileTarget, held: Mapping[DocumentType, str | None]) -> list[Callable[[], None]]:
-        if target == "notebook":
-            seen = self._read.seen["notebook", DocumentType.TASKS]
-            documents = {kind: text or "" for kind, text in held.items()}
-            if self._holds(seen, documents):
-                return []
-            return [self._files.writer(seen, self._files.notebook_of(seen, documents))]
-        return [self._files.writer(self._read.seen["markdown", kind], _bytes_of(text)) for kind, text in held.items()]
-
 
 def _digest_of(row: Projection) -> str:
     return digest(row.content) if row.digest is None else row.digest
@@ -222,8 +242,14 @@ def _run(writers: Iterable[Callable[[], None]]) -> None:
         write()
 
 
-def _bytes_of(text: str | None) -> Callable[[], bytes | None]:
-    return lambda: None if text is None else text.encode()
+def _bytes_of(text: str | None) -> bytes | None:
+    return None if text is None else text.encode()
+
+
+def _differs(seen: Seen, kind: DocumentType, known: Written | None) -> bool:
+    if known is None or seen.problem:
+        return True
+    return known.digest != ("" if seen.content is None else digest(seen.texts.get(kind, "")))
 
 
 def bring_in(kind: DocumentType, base: str, ours: str, text: str) -> tuple[Merged, str]:

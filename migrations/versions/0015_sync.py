@@ -57,6 +57,7 @@ def upgrade() -> None:
     op.add_column("ds_projections", sa.Column("digest", sa.String(length=64), nullable=True))
     op.add_column("ds_projections", sa.Column("previous", sa.Text(), nullable=True))
     op.add_column("ds_projections", sa.Column("previous_digest", sa.String(length=64), nullable=True))
+    op.add_column("ds_projections", sa.Column("file_digest", sa.String(length=64), nullable=True))
     if op.get_bind().dialect.name == "postgresql":
         _secure()
 
@@ -72,6 +73,6 @@ def _secure() -> None:
 
 def downgrade() -> None:
     """Undo the change."""
-    for name in ("previous_digest", "previous", "digest"):
+    for name in ("file_digest", "previous_digest", "previous", "digest"):
         op.drop_column("ds_projections", name)
     op.drop_table(TABLE)

@@ -91,7 +91,9 @@ class Person:
         self.see(f"task-{key}-generated")
 
     def review(self, key: str) -> None:
-        self.task(key).get_by_test_id("task-primary").click()
+        button = self.task(key).get_by_test_id("task-primary")
+        expect(button).to_contain_text("Review")
+        button.click()
         expect(self.page.get_by_test_id("patch-view")).to_be_visible()
         expect(self.page.get_by_test_id("patch-diff").locator(".cm-mergeView")).to_be_visible()
         expect(self.page.get_by_test_id("patch-file").first).to_be_visible()
@@ -114,3 +116,9 @@ class Person:
             for tab in self.page.locator(".lm-TabBar-tab", has_text=label).all():
                 tab.locator(".lm-TabBar-tabCloseIcon").click()
         self.page.locator(".lm-TabBar-tab", has_text=title).first.click()
+
+    def close_all_tabs(self) -> None:
+        """Close whatever is open; JupyterLab then shows its launcher."""
+        tabs = self.page.locator("#jp-main-dock-panel .lm-TabBar-tab.lm-mod-closable")
+        for _ in range(tabs.count()):
+            tabs.first.locator(".lm-TabBar-tabCloseIcon").click()

@@ -4,62 +4,85 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from devstudio_evidence import __main__ as evidence_command
 from e2e.company import SEMVER, Company, Member
+from e2e.conftest import clean_page
 from e2e.person import RUN_MS
 from support.example_brain import EXAMPLES
-from support.studio import Api, Studio
+from support.studio import Studio
+from support.team import Team
 
 SOON_MS = 3000
-TITLE = "Precedence of versions"
 
 
-def planned(api: Api) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return a session of the first example with its tasks."""
-    project = api.project(name=SEMVER, type="integration")
-    session = api.session(project["id"], title=TITLE)
-    requirements = (EXAMPLES / "semver/requirements.md").read_text()
-    api.put(f"spec-sessions/{session['id']}", {"documents": {"requirements": requirements}}, version=1).expect(200)
-    models = api.get("ai/models").expect(200)["items"]
-    model = next(item["id"] for item in models if item["provider"] == "openai")
-    tasks = api.post("plan", {"session_id": session["id"], "stage": "tasks", "model": model}).expect(200)["tasks"]
-    return session | {"model": model, "project": project}, tasks
+@dataclass
+class Pair:
+    """Eva, who asks for patches, and Ada, who approves them; each keeps a browser for all tests of this module."""
+
+    eva: Member
+    ada: Member
+    project: dict[str, Any]
+
+    def plan(self, title: str) -> tuple[list[dict[str, Any]], str]:
+        """Make a session of the first example, open it for both, and return its tasks and the model."""
+        api = self.eva.api
+        session = api.session(self.project["id"], title=title)
+        requirements = (EXAMPLES / "semver/requirements.md").read_text()
+        api.put(f"spec-sessions/{session['id']}", {"documents": {"requirements": requirements}}, version=1).expect(200)
+        model = next(item["id"] for item in api.get("ai/models").expect(200)["items"] if item["provider"] == "openai")
+        plan = {"session_id": session["id"], "stage": "tasks", "model": model}
+        tasks: list[dict[str, Any]] = api.post("plan", plan).expect(200)["tasks"]
+        for person in (self.eva, self.ada):
+            person.close_all_tabs()
+            person.open_session(title)
+        return tasks, model
 
 
-def test_two_people_review_a_patch_and_see_what_it_proves(company: Company, artifacts: Path) -> None:
-    company.story = "review"
-    eva = company.member("eva", "executor", dark=True)
-    session, tasks = planned(eva.api)
-    made = eva.api.post("code/generate", {"task_id": tasks[0]["id"], "model": session["model"]}).expect(201)
-    eva.open_session(TITLE)
+@pytest.fixture(scope="module")
+def pair(team_studio: Studio, team: Team, browser: Browser, artifacts: Path) -> Iterator[Pair]:
+    with ExitStack() as pages:
+        company = Company(
+            team_studio, team, lambda **size: pages.enter_context(clean_page(browser, **size)), artifacts, pages
+        )
+        company.story = "review"
+        eva, ada = company.member("eva", "executor", dark=True), company.member("ada", "admin_devstudio")
+        yield Pair(eva, ada, eva.api.project(name=SEMVER, type="integration"))
+
+
+def test_two_people_review_a_patch_and_see_what_it_proves(pair: Pair, artifacts: Path) -> None:
+    eva, ada = pair.eva, pair.ada
+    tasks, model = pair.plan("Precedence of versions")
+    made = eva.api.post("code/generate", {"task_id": tasks[0]["id"], "model": model}).expect(201)
     eva.review("1")
     is_told_why_she_cannot_approve(eva)
-
-    rui = company.member("rui", "reviewer")
-    rui.open_session(TITLE)
-    rui.review("1")
-    reviews_with_the_keyboard(rui)
+    ada.review("1")
+    reviews_with_the_keyboard(ada)
     eva_edits = types_into_the_patch(eva)
-    expect(rui.page.get_by_test_id("patch-status")).to_have_attribute("data-status", "pending", timeout=SOON_MS)
-    expect(rui.page.get_by_test_id("patch-revision")).to_have_text("2")
-    expect(rui.page.get_by_test_id("patch-approvals")).to_contain_text("void")
-    expect(rui.page.get_by_test_id("diff-path")).to_have_text(eva_edits)
-    rui.see("void")
-    rui.page.get_by_test_id("patch-view").press("Control+Enter")
-    expect(rui.page.get_by_test_id("patch-status")).to_have_attribute("data-status", "approved")
+    status = ada.page.get_by_test_id("patch-status")
+    expect(status).to_have_attribute("data-status", "pending", timeout=SOON_MS)
+    expect(ada.page.get_by_test_id("patch-revision")).to_have_text("2")
+    expect(ada.page.get_by_test_id("patch-approvals")).to_contain_text("void")
+    expect(ada.page.get_by_test_id("diff-path")).to_have_text(eva_edits)
+    ada.see("void")
+    ada.page.get_by_test_id("patch-view").press("Control+Enter")
+    expect(status).to_have_attribute("data-status", "approved")
 
     expect(eva.page.get_by_test_id("patch-status")).to_have_attribute("data-status", "approved", timeout=SOON_MS)
     eva.apply()
     eva.see("run")
     assert eva.api.get(f"code/patches/{made['patch_id']}").expect(200)["status"] == "applied"
-    ada = company.member("ada", "admin_devstudio")
-    ada.open_session(TITLE)
+    ada.page.get_by_test_id("open-session").click()
     takes_the_evidence_along(ada, artifacts)
+    takes_it_back(eva)
 
 
 def is_told_why_she_cannot_approve(eva: Member) -> None:
@@ -75,8 +98,8 @@ def is_told_why_she_cannot_approve(eva: Member) -> None:
     eva.see("own")
 
 
-def reviews_with_the_keyboard(rui: Member) -> None:
-    page = rui.page
+def reviews_with_the_keyboard(ada: Member) -> None:
+    page = ada.page
     view, files = page.get_by_test_id("patch-view"), page.get_by_test_id("patch-file")
     count = files.count()
     expect(page.get_by_test_id("patch-viewed-count")).to_have_text(f"0 of {count} viewed")
@@ -87,17 +110,26 @@ def reviews_with_the_keyboard(rui: Member) -> None:
     expect(files.nth(1)).to_have_attribute("aria-current", "true")
     page.get_by_test_id("diff-unified").click()
     expect(page.get_by_test_id("diff-no-side")).to_have_count(0)
-    rui.see("unified")
+    ada.see("unified")
     page.get_by_test_id("diff-split").click()
     expect(page.get_by_test_id("diff-no-side")).to_be_visible()
     page.get_by_test_id("replay-start").click()
     expect(page.get_by_test_id("replay-result")).to_have_attribute("data-same", "true", timeout=RUN_MS)
     expect(page.get_by_test_id("replay-tree")).to_have_text("the same")
+    for button in ("patch-approve", "patch-reject", "patch-apply"):  # below all that, they are still in sight
+        expect(page.get_by_test_id(button)).to_be_in_viewport(ratio=1)
+    ada.see("replayed")
+    status, count = page.get_by_test_id("patch-status"), page.get_by_test_id("patch-approvals-count")
     view.press("Control+Enter")
-    expect(page.get_by_test_id("patch-status")).to_have_attribute("data-status", "approved")
-    expect(page.get_by_test_id("patch-approvals-count")).to_have_text("1 of 1 approval")
-    expect(page.get_by_test_id("patch-withdraw")).to_be_visible()
-    rui.see("approved")
+    expect(status).to_have_attribute("data-status", "approved")
+    expect(count).to_have_text("1 of 1 approval")
+    page.get_by_test_id("patch-withdraw").click()
+    expect(status).to_have_attribute("data-status", "pending")
+    expect(count).to_have_text("0 of 1 approval")
+    expect(page.get_by_test_id("patch-withdraw")).to_have_count(0)
+    page.get_by_test_id("patch-approve").click()
+    expect(status).to_have_attribute("data-status", "approved")
+    ada.see("approved")
 
 
 def types_into_the_patch(eva: Member) -> str:
@@ -143,19 +175,50 @@ def takes_the_evidence_along(ada: Member, artifacts: Path) -> None:
     expect(page.get_by_test_id("run-status")).to_have_attribute("data-status", "success", timeout=RUN_MS)
 
 
-def commit_elsewhere(studio: Studio, project: dict[str, Any], path: str, text: str) -> None:
-    """Move the project's branch on, as a push from somewhere else does."""
-    folder = studio.data_dir / "repositories" / project["tenant_id"] / f"{project['id']}.git"
-    tree = folder.parent / f"elsewhere-{project['id']}"
-    who = ["-c", "user.name=Elsewhere", "-c", "user.email=elsewhere@example.com"]
-    subprocess.run(["git", "clone", "--quiet", str(folder), str(tree)], check=True)
-    (tree / path).write_text(text)
-    for arguments in (
-        ["add", path],
-        [*who, "commit", "--quiet", "-m", "Elsewhere"],
-        ["push", "--quiet", "origin", "HEAD"],
-    ):
-        subprocess.run(["git", "-C", str(tree), *arguments], check=True)
+def takes_it_back(eva: Member) -> None:
+    """Make the patch that undoes the applied one; it waits for a review as every other does."""
+    page = eva.page
+    page.locator(".lm-TabBar-tab", has_text="Patch for task 1").click()
+    page.get_by_test_id("patch-revert").click()
+    expect(page.get_by_test_id("patch-revert-submit")).to_have_attribute("aria-disabled", "true")
+    page.get_by_test_id("patch-revert-reason").fill("It reads too much.")
+    page.get_by_test_id("patch-revert-submit").click()
+    undo = page.get_by_test_id("patch-view").last
+    expect(undo.get_by_test_id("patch-origin")).to_contain_text("Takes an applied patch back")
+    expect(undo.get_by_test_id("patch-status")).to_have_attribute("data-status", "pending")
+    expect(undo.get_by_test_id("patch-file").first).to_contain_text("deleted")
+    expect(undo.get_by_test_id("patch-own")).to_be_visible()
+    eva.see("revert")
+
+
+class Elsewhere:
+    """A clone of a project's repository, as somebody has it who pushes from somewhere else."""
+
+    def __init__(self, studio: Studio, project: dict[str, Any], folder: Path) -> None:
+        repository = studio.data_dir / "repositories" / project["tenant_id"] / f"{project['id']}.git"
+        self.folder = folder
+        subprocess.run(["git", "clone", "--quiet", str(repository), str(folder)], check=True)
+
+    def git(self, *arguments: str) -> str:
+        who = ["-c", "user.name=Elsewhere", "-c", "user.email=elsewhere@example.com"]
+        command = ["git", "-C", str(self.folder), *who, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def push(self, path: str, text: str) -> None:
+        (self.folder / path).write_text(text)
+        self.git("add", path)
+        self.git("commit", "--quiet", "-m", "Elsewhere")
+        self.git("push", "--quiet", "origin", "HEAD")
+
+    def diff(self) -> bytes:
+        """Change a text, a mode and bytes that are no text, and return the diff; nothing of it is kept."""
+        (self.folder / "notes.txt").write_text("written in a patch\nand more\n")
+        (self.folder / "run.sh").chmod(0o755)
+        (self.folder / "pixels.bin").write_bytes(bytes(range(256)) * 8)
+        self.git("add", "--all")
+        made = self.git("diff", "--cached", "--binary")
+        self.git("reset", "--quiet", "--hard")
+        return made.encode()
 
 
 def addition(path: str, *lines: str) -> str:
@@ -166,16 +229,14 @@ def addition(path: str, *lines: str) -> str:
     )
 
 
-def test_policies_uploads_and_conflicts(company: Company, team_studio: Studio) -> None:
-    company.story = "policy"
-    eva = company.member("eva", "executor")
-    session, tasks = planned(eva.api)
-    eva.open_session(TITLE)
+def test_policies_uploads_and_conflicts(pair: Pair, team_studio: Studio, tmp_path: Path) -> None:
+    eva, ada = pair.eva, pair.ada
+    elsewhere = Elsewhere(team_studio, pair.project, tmp_path / "elsewhere")
+    elsewhere.push("run.sh", "echo run\n")
+    tasks, _ = pair.plan("Policies")
     page = eva.page
-    uploads_a_patch(eva)
+    uploads_a_patch(eva, elsewhere.diff())
 
-    ada = company.member("ada", "admin_devstudio", dark=True)
-    ada.open_session(TITLE)
     ada.review("1")
     sets_the_policy(ada)
     expect(page.get_by_test_id("patch-approvals-count")).to_have_text("0 of 2 approvals", timeout=SOON_MS)
@@ -185,7 +246,7 @@ def test_policies_uploads_and_conflicts(company: Company, team_studio: Studio) -
     eva.see("policy-read-only")
     page.get_by_test_id("dialog-cancel").click()
 
-    commit_elsewhere(team_studio, session["project"], "notes.txt", "written elsewhere\n")
+    elsewhere.push("notes.txt", "written elsewhere\n")
     page.locator(".lm-TabBar-tab.lm-mod-current .lm-TabBar-tabCloseIcon").last.click()
     eva.review("1")
     solves_a_conflict(eva.page, eva)
@@ -198,14 +259,13 @@ def test_policies_uploads_and_conflicts(company: Company, team_studio: Studio) -
     assert eva.api.get(f"tasks/{tasks[0]['id']}").expect(200)["status"] == "in_progress"
 
 
-def uploads_a_patch(eva: Member) -> None:
+def uploads_a_patch(eva: Member, good: bytes) -> None:
     page = eva.page
     eva.task("1").get_by_test_id("task-upload-patch").click()
     page.get_by_test_id("field-diff").fill(addition("../outside.txt", "no"))
     page.get_by_test_id("dialog-submit").click()
     expect(page.locator("dialog")).to_contain_text("outside.txt")
     eva.see("upload-refused")
-    good = addition("notes.txt", "written in a patch", "and more").encode()
     page.get_by_test_id("field-file-diff").set_input_files(
         {"name": "a.patch", "mimeType": "text/x-diff", "buffer": good}
     )
@@ -214,6 +274,17 @@ def uploads_a_patch(eva: Member) -> None:
     expect(page.get_by_test_id("patch-origin")).to_have_text("Uploaded")
     expect(page.get_by_test_id("patch-own")).to_be_visible()
     eva.see("uploaded")
+    chosen(page, "pixels.bin")
+    expect(page.get_by_test_id("diff-binary")).to_contain_text("no file before, 2.0 kB after")
+    eva.see("binary")
+    chosen(page, "run.sh")
+    expect(page.get_by_test_id("diff-mode")).to_have_text("becomes executable (100644 → 100755)")
+    eva.see("mode")
+
+
+def chosen(page: Page, path: str) -> None:
+    page.locator(f'[data-testid="patch-file"][data-path="{path}"]').click()
+    expect(page.get_by_test_id("diff-path")).to_have_text(path)
 
 
 def sets_the_policy(ada: Member) -> None:

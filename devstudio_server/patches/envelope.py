@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -75,7 +76,7 @@ def check(session: Session, ports: Ports, patch: Patch, *, branch: str | None = 
 
 
 class Envelopes:
-    """Signs and checks in one unit of work."""
+    """Signs and checks in one unit of work, in which the spec stays as it is: each envelope is verified once."""
 
     def __init__(self, session: Session, ports: Ports, specs: SpecService | None = None) -> None:
         """Work in ``session``, for who opened it. Git is asked what ``witnessed`` does not tell."""
@@ -87,6 +88,8 @@ class Envelopes:
         self._policy = ReviewPolicyService(session, actor)
         self._contributors = Contributors(session)
         self._session = session
+        self._verified: dict[tuple[str | None, str | None], PatchStatement] = {}
+        self._criteria_of: dict[UUID, tuple[SignedCriterion, ...]] = {}
 
     def seal(self, patch: Patch) -> PatchStatement:
         """Sign what the patch is now; raises `ContentChanged` when its bytes do not make the tree that it names."""
@@ -117,7 +120,7 @@ class Envelopes:
 
     def check_content(self, patch: Patch, *, branch: str | None = None) -> PatchStatement:
         """Check all but what time and the spec have made of it, which approving again puts right."""
-        statement = _statement(self._signer, patch)
+        statement = self._statement(patch)
         _check_identity(statement, patch, branch)
         _compare(statement, self._facts_of_rows(patch))
         _compare(statement, _facts_of_git(self._witness(patch)))
@@ -131,7 +134,7 @@ class Envelopes:
 
     def sign_approval(self, patch: Patch, approval: Approval) -> None:
         """Sign that somebody approved the patch's present envelope; the approval has its id, and is not stored yet."""
-        statement = _statement(self._signer, patch)
+        statement = self._statement(patch)
         said = ApprovalStatement(
             tenant_id=patch.tenant_id,
             approval_id=approval.id,
@@ -155,7 +158,7 @@ class Envelopes:
         try:
             check_approval(self._signer, patch, approval)
             if patch.status in _OPEN:
-                self._check_fresh(patch, _statement(self._signer, patch))
+                self._check_fresh(patch, self._statement(patch))
         except SignatureInvalid as error:
             return error.detail
         except NotFound:  # of its task or project, whose end is told elsewhere
@@ -189,9 +192,19 @@ class Envelopes:
         return seen
 
     def _criteria(self, patch: Patch) -> tuple[SignedCriterion, ...]:
-        task = self._specs.get_task(patch.task_id)
-        digests = self._specs.criteria_digests(task.session_id)
-        return tuple(SignedCriterion(key=key, sha256=digests.get(key, "")) for key in task.criteria)
+        if patch.task_id not in self._criteria_of:
+            task = self._specs.get_task(patch.task_id)
+            digests = self._specs.criteria_digests(task.session_id)
+            signed = (SignedCriterion(key=key, sha256=digests.get(key, "")) for key in task.criteria)
+            self._criteria_of[patch.task_id] = tuple(signed)
+        return self._criteria_of[patch.task_id]
+
+    def _statement(self, patch: Patch) -> PatchStatement:
+        """Return what is signed; raises `SignatureInvalid`."""
+        key = (patch.envelope, patch.signature)
+        if key not in self._verified:
+            self._verified[key] = PatchStatement.read(_opened(self._signer, patch).statement)
+        return self._verified[key]
 
     def _check_fresh(self, patch: Patch, statement: PatchStatement) -> None:
         """Raise for what time and the spec have made of a statement."""
@@ -257,10 +270,6 @@ def _opened(signer: Signer, patch: Patch) -> Signed:
     if patch.signature != base64.b64encode(signed.signature).decode():
         raise SignatureInvalid("The signature of the patch is not the one in its envelope.")
     return signed
-
-
-def _statement(signer: Signer, patch: Patch) -> PatchStatement:
-    return PatchStatement.read(_opened(signer, patch).statement)
 
 
 def _unsigned() -> PatchUnsigned:

@@ -1,21 +1,29 @@
-"""What it costs to check, try, apply and record a patch, beside a bare `git apply` of the same diff."""
+"""What it costs to check, try, apply and record a patch, beside a bare `git apply` of the same diff.
+
+What is timed are the server's own steps: the request, and the two jobs around the sandbox, whose result is written by
+hand. A round ends with the branch where it was, so that every round applies the same to the same.
+"""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import NamedTuple, TypeVar
+from uuid import UUID
 
 import pytest
 
 from benchmarks.conftest import Scale
 from benchmarks.reporter import Figure, Reporter
-from devstudio_server.db import Actor
-from devstudio_server.patches.service import PatchService
+from devstudio_server.execution.results import RunResult
+from devstudio_server.execution.schemas import RunStage, RunStatus
+from devstudio_server.execution.service import RunEnd
+from devstudio_server.patches.jobs import apply_patch, commit_patch
+from devstudio_server.patches.review import approve_apart
+from devstudio_server.patches.service import COMMIT_JOB
 from devstudio_server.patches.trial import content_of_diff
-from devstudio_server.scm.git import Author
 from support.databases import Database
 from support.domain_world import REQUIREMENTS, TASKS, DomainWorld
 
@@ -32,6 +40,17 @@ def domain(tmp_path: Path, database: Database) -> Iterator[DomainWorld]:
     world.close()
 
 
+T = TypeVar("T")
+
+
+class Times(NamedTuple):
+    """Milliseconds of the request, and of the jobs before and after the sandbox."""
+
+    asked: float
+    prepared: float
+    committed: float
+
+
 class Place:
     """A project with files and history, a patch that is approved, and a clone where a bare git applies the same."""
 
@@ -40,9 +59,8 @@ class Place:
         self.session = domain.session(domain.project(name), requirements=REQUIREMENTS, tasks=TASKS)
         self.repository = domain.repository(self.session.project_id)
         self._fill(changed, files, commits)
-        texts = {f"pkg/f{number}.py": LINES.replace("line 20\n", "line twenty\n") for number in range(changed)}
-        self.patch_id = domain.patch(domain.tasks(self.session.id)[0].id, dict(texts))
-        domain.approve(self.patch_id)
+        self.texts = {f"pkg/f{number}.py": LINES.replace("line 20\n", "line twenty\n") for number in range(changed)}
+        self.patch_id = self._approved()
         with domain.patches() as patches:
             patch = patches.get(self.patch_id)
             self.diff, self.branch, self.base = patch.patch_content.encode(), patch.branch, patch.base
@@ -69,44 +87,48 @@ class Place:
     def back(self) -> None:
         subprocess.run(["git", "-C", self.clone, "reset", "--quiet", "--hard"], check=True)
 
-    def ours(self) -> None:
-        """Verify signatures, hold it to the policy, apply it to the branch, and write the commit and the audit."""
+    def _approved(self) -> UUID:
         domain = self.domain
-        with domain.unit(read_only=True) as session:
-            patches = service(domain, session)
-            patch = patches.get(self.patch_id)
-            approvals = patches.rules.require(patch, self.branch)
-            content = patch.patch_content.encode()
-        assert approvals
-        head = self.repository.require_head(self.branch)
-        tree = self.repository.apply(self.repository.tree(head), content)
-        author = Author("A", "a@example.org", patch.created_at)
-        commit = self.repository.commit(tree, (head,), "Apply", author)
-        with domain.unit() as session:
-            patch = service(domain, session).get(self.patch_id)
-            patch.commit = None if patch.commit else commit
-            patch.version += 1
+        patch_id = domain.patch(domain.tasks(self.session.id)[0].id, dict(self.texts))
+        with domain.reviews() as reviews:
+            digest = reviews.patches.get(patch_id).digest
+        approve_apart(domain.units, domain.actor, domain.ports, patch_id, digest)
+        return patch_id
+
+    def ours(self) -> Times:
+        """Ask for an approved patch, prepare its run and commit it: each step verifies, and the last one records."""
+        domain, patch_id = self.domain, self._approved()
+        asked, run_id = timed(lambda: domain.apply(patch_id))
+        job = {"run_id": str(run_id)}
+        prepared, _ = timed(lambda: apply_patch(domain.job(), job))
+        self._pass(run_id)
+        committed, _ = timed(lambda: commit_patch(domain.job(), job))
+        with domain.patches() as patches:
+            commit = patches.runs.get(run_id).commit
+        assert commit == self.repository.head(self.branch) != self.base
+        subprocess.run(
+            ["git", f"--git-dir={self.repository.path}", "update-ref", f"refs/heads/{self.branch}", self.base],
+            check=True,
+        )
+        return Times(asked, prepared, committed)
+
+    def _pass(self, run_id: UUID) -> None:
+        """Write what a worker writes whose tests passed."""
+        result = RunResult(RunEnd(RunStatus.SUCCESS, "2 tests passed.", 0))
+        with self.domain.patches() as patches:
+            assert patches.runs.begin(run_id) is not None
+            patches.runs.advance(run_id, RunStage.TESTED, COMMIT_JOB, result=result.to_json(), **result.columns())
 
     def inspected(self) -> None:
         """Inspect and try the diff as if someone had just handed it in."""
         content_of_diff(self.repository, self.repository.tree(self.base), self.diff)
 
 
-def service(domain: DomainWorld, session: Any) -> PatchService:
-    actor: Actor = domain.actor
-    return PatchService(session, actor, domain.ports)
-
-
-def timed(work: Callable[[], None]) -> float:
+def timed(work: Callable[[], T]) -> tuple[float, T]:
+    """Return how many milliseconds it took, and what it returned."""
     begun = perf_counter()
-    work()
-    return (perf_counter() - begun) * 1000
-
-
-def in_turn(first: Callable[[], None], second: Callable[[], None], runs: int) -> tuple[list[float], list[float]]:
-    """Time two things in turn, so that what the machine does beside them falls on both."""
-    pairs = [(timed(first), timed(second)) for _ in range(runs)]
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    result = work()
+    return (perf_counter() - begun) * 1000, result
 
 
 def test_applying_beside_a_bare_git_apply(domain: DomainWorld, reporter: Reporter, scale: Scale) -> None:
@@ -116,15 +138,13 @@ def test_applying_beside_a_bare_git_apply(domain: DomainWorld, reporter: Reporte
         place.ours()
         ours, inspected, bare = [], [], []
         for _ in range(scale.runs):
-            ours.append(timed(place.ours))
-            inspected.append(timed(place.inspected))
-            bare.append(timed(place.bare))
+            ours.append(place.ours())
+            inspected.append(timed(place.inspected)[0])
+            bare.append(timed(place.bare)[0])
             place.back()
         name = "1 file" if changed == 1 else f"{changed} files"
-        figures += [
-            Figure(f"verify, policy, apply, commit and audit, {name}", "ms", ours, bare),
-            Figure(f"inspect and try an upload, {name}", "ms", inspected, bare),
-        ]
+        figures += [Figure(f"{step}, {name}", "ms", times, bare) for step, times in steps(ours).items()]
+        figures.append(Figure(f"inspect and try an upload, {name}", "ms", inspected, bare))
     reporter.add("Applying a patch", "`git apply --index` of the same diff in a clone", figures)
 
 
@@ -134,15 +154,28 @@ def test_a_large_repository_beside_an_empty_one(
     files, commits = SIZES[str(request.config.getoption("--bench-scale"))]
     large, empty = Place(domain, "large", 1, files, commits), Place(domain, "empty", 1)
     assert len(large.repository.files(large.repository.tree(large.base))) >= files
-    figures = []
-    for name, ours, peer in (
-        ("verify, policy, apply, commit and audit", large.ours, empty.ours),
+    large.ours(), empty.ours()
+    pairs = [(large.ours(), empty.ours()) for _ in range(scale.runs)]  # in turn: the machine's load falls on both
+    ours, peers = (steps([pair[side] for pair in pairs]) for side in (0, 1))
+    figures = [Figure(step, "ms", ours[step], peers[step]) for step in ours]
+    for name, work, peer in (
         ("inspect and try an upload", large.inspected, empty.inspected),
         ("preview", preview(large), preview(empty)),
     ):
-        ours(), peer()
-        figures.append(Figure(name, "ms", *in_turn(ours, peer, scale.runs)))
+        work(), peer()
+        times = [(timed(work)[0], timed(peer)[0]) for _ in range(scale.runs)]
+        figures.append(Figure(name, "ms", [pair[0] for pair in times], [pair[1] for pair in times]))
     reporter.add(f"A repository of {files} files and {commits} commits", "the same in an empty repository", figures)
+
+
+def steps(times: Sequence[Times]) -> dict[str, list[float]]:
+    """Return the samples of each step, and of all of them."""
+    return {
+        "verify, policy, apply, commit and audit": [sum(each) for each in times],
+        "  the request": [each.asked for each in times],
+        "  before the sandbox": [each.prepared for each in times],
+        "  after the sandbox": [each.committed for each in times],
+    }
 
 
 def preview(place: Place) -> Callable[[], None]:

@@ -116,8 +116,12 @@ function CriterionItem({ criterion }: { criterion: CriterionEvidence }): React.J
           </Chip>
         )}
       </div>
-      <p className="devstudio-CriterionText">{text ?? trans.__('The requirements do not have this criterion.')}</p>
-      <p data-testid="evidence-why">{why}</p>
+      <p className="devstudio-CriterionText">
+        {text === null ? trans.__('The requirements do not have this criterion.') : <WithCode text={text} />}
+      </p>
+      <p data-testid="evidence-why">
+        <WithCode text={why} />
+      </p>
       {proof !== null && <EntryFacts entry={proof} />}
       {history.length > 0 && (
         <details>
@@ -135,6 +139,15 @@ function CriterionItem({ criterion }: { criterion: CriterionEvidence }): React.J
       )}
     </li>
   );
+}
+
+/** A sentence in which names of tests and other code stand between backticks. */
+function WithCode({ text }: { text: string }): React.JSX.Element {
+  const parts = text.split('`');
+  if (parts.length % 2 === 0) {
+    return <>{text}</>; // one of them is part of the code
+  }
+  return <>{parts.map((part, at) => (at % 2 === 0 ? part : <code key={at}>{part}</code>))}</>;
 }
 
 function outcomeName({ outcome, present }: EvidenceEntry, trans: TranslationBundle): string {

@@ -31,35 +31,37 @@ export function PatchRail({ model, patch, preview }: IRailProps): React.JSX.Elem
   return (
     <aside ref={rail} tabIndex={-1} className="devstudio-Rail" aria-label={trans.__('Review')}>
       <div className="devstudio-RailBody">
-        <div className="devstudio-Row">
-          <Chip tone={TONES[patch.status]} testid="patch-status" status={patch.status}>
-            {patchStatusName(patch.status, trans)}
-          </Chip>
-          <Button
-            label={trans.__('Open session')}
-            testid="open-session"
-            onClick={() => void commands.execute(CommandIds.showTasks, { taskId: patch.task_id })}
-          />
+        <div className="devstudio-RailItems">
+          <div className="devstudio-Row">
+            <Chip tone={TONES[patch.status]} testid="patch-status" status={patch.status}>
+              {patchStatusName(patch.status, trans)}
+            </Chip>
+            <Button
+              label={trans.__('Open session')}
+              testid="open-session"
+              onClick={() => void commands.execute(CommandIds.showTasks, { taskId: patch.task_id })}
+            />
+          </div>
+          <p className="devstudio-Summary">{patch.summary}</p>
+          {patch.rejected_reason !== null && (
+            <p className="devstudio-Note" data-testid="patch-rejected-reason">
+              {trans.__('Rejected: %1', patch.rejected_reason)}
+            </p>
+          )}
+          <RunNote model={model} />
+          <Facts model={model} patch={patch} preview={preview} />
+          {preview.warnings.length > 0 && (
+            <ul className="devstudio-Warnings" aria-label={trans.__('Warnings')} data-testid="patch-warnings">
+              {preview.warnings.map(warning => (
+                <li key={warning}>{warning}</li>
+              ))}
+            </ul>
+          )}
+          <RebaseBox model={model} patch={patch} preview={preview} />
+          <Checklist patch={patch} preview={preview} />
+          <ReplayBox patch={patch} />
+          <Revisions model={model} patch={patch} />
         </div>
-        <p className="devstudio-Summary">{patch.summary}</p>
-        {patch.rejected_reason !== null && (
-          <p className="devstudio-Note" data-testid="patch-rejected-reason">
-            {trans.__('Rejected: %1', patch.rejected_reason)}
-          </p>
-        )}
-        <RunNote model={model} />
-        <Facts model={model} patch={patch} preview={preview} />
-        {preview.warnings.length > 0 && (
-          <ul className="devstudio-Warnings" aria-label={trans.__('Warnings')} data-testid="patch-warnings">
-            {preview.warnings.map(warning => (
-              <li key={warning}>{warning}</li>
-            ))}
-          </ul>
-        )}
-        <RebaseBox model={model} patch={patch} preview={preview} />
-        <Checklist patch={patch} preview={preview} />
-        <ReplayBox patch={patch} />
-        <Revisions model={model} patch={patch} />
       </div>
       <div className="devstudio-DecisionBar">
         {model.actionError !== null && <ErrorBox error={model.actionError} onRetry={() => void model.refresh()} />}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from devstudio_server.auth import Permission
-from devstudio_server.kit.errors import Conflict
+from devstudio_server.kit.errors import Conflict, PreconditionFailed
 from devstudio_server.planning.proposal_schemas import (
     AcceptProposal,
     AcceptResult,
@@ -49,7 +49,7 @@ def get_proposal(call: Call, proposal_id: UUID) -> ProposalRead:
     "proposals/{proposal_id}/accept",
     permission=Permission.SPEC_UPDATE,
     summary="Accept a proposal",
-    errors=(Conflict,),
+    errors=(Conflict, PreconditionFailed),
 )
 def accept_proposal(call: Call, proposal_id: UUID, body: AcceptProposal) -> AcceptResult:
     """Put all blocks, or those named, into the documents. A block that was changed meanwhile stays open, with both."""
@@ -61,7 +61,7 @@ def accept_proposal(call: Call, proposal_id: UUID, body: AcceptProposal) -> Acce
     "proposals/{proposal_id}/reject",
     permission=Permission.SPEC_UPDATE,
     summary="Reject a proposal",
-    errors=(Conflict,),
+    errors=(Conflict, PreconditionFailed),
 )
 def reject_proposal(call: Call, proposal_id: UUID, body: RejectProposal) -> ProposalRead:
     """Refuse what is not decided yet; the next plan of the stage reads why."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from devstudio_server.auth import Permission
-from devstudio_server.kit.errors import Conflict, Invalid
+from devstudio_server.kit.errors import Conflict, Invalid, PreconditionFailed
 from devstudio_server.scm import GitStorage
 from devstudio_server.scm.workspace import WorkspaceStorage
 from devstudio_server.specs.conflict_schemas import (
@@ -57,7 +57,7 @@ def list_conflicts(call: Call, session_id: UUID, query: ConflictQuery) -> ListPa
     "conflicts/{conflict_id}/resolve",
     permission=Permission.SPEC_UPDATE,
     summary="Resolve a conflict",
-    errors=(Conflict, Invalid),
+    errors=(Conflict, Invalid, PreconditionFailed),
 )
 def resolve_conflict(call: Call, conflict_id: UUID, body: ResolveConflict) -> ResolveResult:
     """Take what is stored, what came from outside, both, or another text; documents and files follow."""

@@ -92,13 +92,11 @@ def validate(model: type[BaseModel], data: Any, where: str) -> BaseModel:
 
 
 def if_match(request: HTTPServerRequest) -> int | None:
-    """Return the version in the ``If-Match`` of PUT and DELETE; None when the header is absent or ``*``.
+    """Return the version in ``If-Match``; None when the header is absent or ``*``.
 
     A weak ETag counts as a strong one: proxies that compress make ETags weak, and the version names the object, not
     its bytes.
     """
-    if request.method not in ("PUT", "DELETE"):
-        return None
     value = request.headers.get("If-Match", "*").strip()
     if value == "*":
         return None

@@ -133,7 +133,8 @@ class OperationHandler(ProblemHandler):
         if quota is not None:
             self.keep_headers(quota.headers)
         arguments = arguments_of(operation, path, self.request)
-        call = Call(actor, context.units, context.ports, self.request_id, if_match=if_match(self.request))
+        version = if_match(self.request) if operation.takes_version else None
+        call = Call(actor, context.units, context.ports, self.request_id, if_match=version)
         self._call = call
         return operation, call, arguments
 

@@ -132,7 +132,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
             {"name": name, "in": "query", "required": name in required, "schema": _inlined(part, schema)}
             for name, part in schema["properties"].items()
         ]
-    if operation.method in ("PUT", "DELETE"):
+    if operation.takes_version:
         described = "The version that you read, as its ETag. A stale one is refused with 412."
         found.append({"name": "If-Match", "in": "header", "schema": {"type": "string"}, "description": described})
     if operation.takes_key:
@@ -188,7 +188,7 @@ def _failures(operation: Operation) -> list[int]:
         statuses |= {413, 415}
     if operation.method != "GET":
         statuses.add(507)
-    if operation.method in ("PUT", "DELETE"):
+    if operation.takes_version:
         statuses.add(412)
     if operation.takes_key:
         statuses.add(409)

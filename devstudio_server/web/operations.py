@@ -15,7 +15,7 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel
 
-from devstudio_server.kit.errors import AppError
+from devstudio_server.kit.errors import AppError, PreconditionFailed
 from devstudio_server.web.attachments import Attachment
 from devstudio_server.web.rate_limits import Limit
 from devstudio_server.web.sse import ServerEvent
@@ -66,6 +66,11 @@ class Operation:
     def takes_key(self) -> bool:
         """Whether ``Idempotency-Key`` counts: on POST, unless the answer is a secret, which is never kept."""
         return self.method == "POST" and not self.secret_answer
+
+    @property
+    def takes_version(self) -> bool:
+        """Whether ``If-Match`` counts: on PUT and DELETE, and on POST where a stale version is a declared error."""
+        return self.method in ("PUT", "DELETE") or PreconditionFailed in self.errors
 
     @property
     def description(self) -> str:

@@ -9035,6 +9035,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description The version that you read, as its ETag. A stale one is refused with 412. */
+                "If-Match"?: string;
                 /** @description A key that you make once for a request: sent again with it, the request has no second effect. */
                 "Idempotency-Key"?: string;
             };
@@ -9098,6 +9100,16 @@ export interface operations {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -14301,6 +14313,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description The version that you read, as its ETag. A stale one is refused with 412. */
+                "If-Match"?: string;
                 /** @description A key that you make once for a request: sent again with it, the request has no second effect. */
                 "Idempotency-Key"?: string;
             };
@@ -14364,6 +14378,16 @@ export interface operations {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -14448,6 +14472,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description The version that you read, as its ETag. A stale one is refused with 412. */
+                "If-Match"?: string;
                 /** @description A key that you make once for a request: sent again with it, the request has no second effect. */
                 "Idempotency-Key"?: string;
             };
@@ -14512,6 +14538,16 @@ export interface operations {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {

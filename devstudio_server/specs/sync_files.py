@@ -15,13 +15,13 @@ was put aside. So that it holds
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from devstudio_server.db import Actor
 from devstudio_server.scm.workspace import WorkspaceTree
+from devstudio_server.specs.bases import nearer
 from devstudio_server.specs.block_ids import own_ids
 from devstudio_server.specs.conflict_schemas import ConflictSource
 from devstudio_server.specs.conflicts import MARKDOWN, NOTEBOOK, ConflictBook, Origin
@@ -30,7 +30,7 @@ from devstudio_server.specs.facts import Written
 from devstudio_server.specs.markdown import parse
 from devstudio_server.specs.merge import Clash, Merged, Patch, merge_blocks, overlay
 from devstudio_server.specs.models import Projection, SpecSession
-from devstudio_server.specs.notebook import session_id_of, version_of
+from devstudio_server.specs.notebook import is_as_read, session_id_of, version_of
 from devstudio_server.specs.projection import Seen, SessionFiles, digest, digest_of_file, like
 from devstudio_server.specs.repository import SpecRepository
 from devstudio_server.specs.schemas import DocumentType
@@ -152,7 +152,7 @@ class SyncedFiles:
 
     def _merge(self, place: Place, text: str, row: Projection, ours: str) -> str:
         target, kind = place
-        base = _nearer(text, row)
+        base = nearer(text, row.content, row.previous) if row.previous else row.content
         if base is row.content:
             row.previous = row.previous_digest = None  # whoever wrote it knew the newest
         outcome, theirs = bring_in(kind, base, ours, text)
@@ -189,7 +189,12 @@ class SyncedFiles:
     def _write_notebook(self, held: Mapping[DocumentType, InFile]) -> list[Callable[[], None]]:
         seen, rows = self._read.notebook, self._read.held["notebook"]
         documents = {kind: file.text or "" for kind, file in held.items()}
-        content = seen.content if self._holds(documents) else self._files.notebook_of(seen, documents)
+        if self._holds(documents):
+            is_known = seen.known or (seen.content is not None and is_as_read(seen.content))
+            file_digest = digest_of_file(seen.content) if is_known else None
+            self._documents.remember_written(self._session, "notebook", rows, held, file_digest)
+            return []
+        content = self._files.notebook_of(seen, documents)
         self._documents.remember_written(self._session, "notebook", rows, held, digest_of_file(content))
         return [self._files.writer(seen, content)]
 
@@ -270,15 +275,3 @@ def untick(text: str, ours: str) -> str:
         if before is not None and not _TICK.match(before):
             lines[task.line] = _TICK.sub(r"\1 ", lines[task.line])
     return "\n".join(lines)
-
-
-def _nearer(text: str, row: Projection) -> str:
-    """Return what ``text`` was changed from: what was written last, or what was there before that.
-
-    It was that before when it still has its lines, and none of those that took their place.
-    """
-    if not row.previous:
-        return row.content
-    lines, newer, older = (Counter(side.split("\n")) for side in (text, row.content, row.previous))
-    of_newer, of_older = (lines & (newer - older)).total(), (lines & (older - newer)).total()
-    return row.previous if of_older > of_newer or not of_newer else row.content

@@ -12,7 +12,6 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from devstudio_sandbox import Backend
-from devstudio_sandbox.process_backend import ProcessBackend
 from devstudio_server.auth import local_actor
 from devstudio_server.db import Actor, Units
 from devstudio_server.execution.command_policy import RunPolicy
@@ -49,6 +48,7 @@ from devstudio_server.specs.schemas import (
 from devstudio_server.specs.service import SpecService
 from devstudio_server.web import Ports
 from support.databases import Database
+from support.lean_process import LeanProcess
 
 REQUIREMENTS = """# Requirements
 
@@ -90,7 +90,7 @@ class DomainWorld:
         self.files = RunFiles(FilesOnDisk(root / "run-files"))
         self.control = RunControl()
         self.wakes = 0
-        self.backend: Backend = backend or ProcessBackend()
+        self.backend: Backend = backend or LeanProcess()
         self.ports = Ports()
         self.ports.provide(GitStorage, self.git)
         self.ports.provide(WorkspaceStorage, self.workspaces)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from devstudio_sandbox import Sandbox, SandboxSpec
 from devstudio_sandbox.ports import BackendStatus
-from devstudio_sandbox.process_backend import ProcessBackend
+from support.lean_process import LeanProcess
 
 
 class Watched:
@@ -15,7 +15,7 @@ class Watched:
     name = "process"
 
     def __init__(self) -> None:
-        self._real = ProcessBackend()
+        self._real = LeanProcess()
         self.opened = 0
         self.then: Callable[[], None] = lambda: None
 

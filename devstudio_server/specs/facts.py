@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class CriterionFacts:
+class CriterionFacts(NamedTuple):
     """A criterion of the index; the names are the columns'."""
 
     block_id: str
@@ -17,8 +15,7 @@ class CriterionFacts:
     position: int
 
 
-@dataclass(frozen=True)
-class TaskFacts:
+class TaskFacts(NamedTuple):
     """A task of the index; the names are the columns'."""
 
     block_id: str
@@ -35,8 +32,7 @@ class TaskFacts:
     progress_reason: str
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """By which digests a document in a file is known: its own text's, and that of all bytes of the file."""
 
     digest: str | None

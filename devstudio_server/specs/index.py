@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from devstudio_server.kit.clock import now
 from devstudio_server.specs.facts import CriterionFacts, TaskFacts
@@ -46,7 +45,7 @@ class SpecIndex:
                 self._specs.remove_row(row)
             else:
                 _fill(row, facts)
-        for block_id in after.keys() - before.keys():
+        for block_id in [key for key in after if key not in before]:
             row = Criterion(session_id=self._session.id)
             _fill(row, after[block_id])
             self._specs.add_row(row)
@@ -57,14 +56,14 @@ class SpecIndex:
         """Bring the rows of tasks in line, but for what is derived; return all facts."""
         before = {facts.block_id: facts for facts in self._specs.task_facts(self._session.id)}
         criteria = requirements.criteria()
-        after = {block_id: replace(facts, removed=True) for block_id, facts in before.items() if not facts.removed}
-        after = {block_id: facts for block_id, facts in before.items() if facts.removed} | after
+        named = {block.id or "" for block in parsed.tasks}
+        after = {key: facts if key in named else facts._replace(removed=True) for key, facts in before.items()}
         for position, block in enumerate(parsed.tasks):
             row = before.get(block.id or "", _NEW)
             after[block.id or ""] = _suspect(_task_facts(row, block, criteria, position), changed)
         for task in self._specs.tasks_of(self._session.id, _differing(before, after)):
             _fill(task, after[task.block_id])
-        for block_id in [block.id or "" for block in parsed.tasks if (block.id or "") not in before]:
+        for block_id in [key for key in after if key not in before]:
             task = Task(session_id=self._session.id)
             _fill(task, after[block_id])
             self._specs.add_row(task)
@@ -113,8 +112,7 @@ _NEW = TaskFacts("", "", "", None, [], False, 0, False, TaskStatus.TODO, "", Tas
 
 def _task_facts(before: TaskFacts, block: TaskBlock, criteria: dict[str, Block], position: int) -> TaskFacts:
     keys, _unknown = expand_references(block, criteria)
-    return replace(
-        before,
+    return before._replace(
         block_id=block.id or "",
         key=block.label[:20],
         title=block.title[:MAX_TITLE],
@@ -131,7 +129,7 @@ def _suspect(task: TaskFacts, changed: set[str]) -> TaskFacts:
     keys = [key for key in task.criteria if key in changed]
     if not keys or task.progress not in {TaskStatus.IN_PROGRESS, TaskStatus.REVIEW}:
         return task
-    return replace(task, progress_reason=f"Suspect: {', '.join(keys)} changed since the work on the task began.")
+    return task._replace(progress_reason=f"Suspect: {', '.join(keys)} changed since the work on the task began.")
 
 
 def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
@@ -140,7 +138,7 @@ def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> lis
 
 
 def _fill(row: Criterion | Task, facts: CriterionFacts | TaskFacts) -> None:
-    for name, value in vars(facts).items():
+    for name, value in facts._asdict().items():
         setattr(row, name, value)
 
 

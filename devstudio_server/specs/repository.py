@@ -116,7 +116,9 @@ class SpecRepository:
     def criterion_facts(self, session_id: UUID) -> Sequence[CriterionFacts]:
         """Return what the rows of a session's criteria say, which is much less work than the rows."""
         query = select(Criterion.block_id, Criterion.key, Criterion.text, Criterion.sha256, Criterion.position)
-        return [CriterionFacts(*row) for row in self._session.execute(query.where(Criterion.session_id == session_id))]
+        return [
+            CriterionFacts._make(row) for row in self._session.execute(query.where(Criterion.session_id == session_id))
+        ]
 
     def criteria_of(self, session_id: UUID, block_ids: Collection[str]) -> Iterator[Criterion]:
         """Yield the rows of some blocks."""
@@ -126,9 +128,9 @@ class SpecRepository:
 
     def task_facts(self, session_id: UUID) -> Sequence[TaskFacts]:
         """Return what the rows of a session's tasks say, in the order of the text."""
-        columns = [getattr(Task, name) for name in TaskFacts.__dataclass_fields__]
+        columns = [getattr(Task, name) for name in TaskFacts._fields]
         query = select(*columns).where(Task.session_id == session_id).order_by(Task.position)
-        return [TaskFacts(*row) for row in self._session.execute(query)]
+        return [TaskFacts._make(row) for row in self._session.execute(query)]
 
     def tasks_of(self, session_id: UUID, block_ids: Collection[str]) -> Iterator[Task]:
         """Yield the rows of some blocks."""

@@ -6,6 +6,7 @@ from devstudio_server.auth import Permission
 from devstudio_server.evidence.errors import BundleTooLarge
 from devstudio_server.evidence.schemas import BundleQuery
 from devstudio_server.evidence.service import BundleService
+from devstudio_server.kit.errors import NotFound
 from devstudio_server.web import Attachment, Call, Operations
 
 operations = Operations("evidence")
@@ -17,7 +18,7 @@ operations = Operations("evidence")
     "evidence/bundle",
     permission=Permission.AUDIT_READ,
     summary="Export the evidence of a task or a session",
-    errors=(BundleTooLarge,),
+    errors=(NotFound, BundleTooLarge),
     outside=True,
 )
 def get_bundle(call: Call, query: BundleQuery) -> Attachment:

@@ -45,6 +45,7 @@ from devstudio_server.specs.schemas import TaskStatus
 T = TypeVar("T")
 _NOTHING = "Nothing was committed."
 _OTHERS = "The approvals changed while the patch was tested, and the commit would name the old ones. Apply it again."
+_REMOVED = "The task, the session or the project of the patch was removed while it was tested."
 
 
 class _Step:
@@ -221,11 +222,13 @@ class Commitment(_Step):
         with self._context.begin() as session:
             patches = PatchService(session, self._actor, self._context.ports)
             patches.envelopes.witnessed = seen
-            # What was removed meanwhile had its approval when the run began, as the message says.
-            with suppress(NotFound):
+            try:
                 patch = patches.get(_required(run.patch_id))
-                if not still_true(str(facts["message"]), patch, _require(patches, patch, branch)[0]):
-                    raise PatchNotApproved(_OTHERS)
+                approvals = _require(patches, patch, branch)[0]
+            except NotFound as gone:  # nobody can tell any more whether its approvals count
+                raise PatchNotApproved(_REMOVED) from gone
+            if not still_true(str(facts["message"]), patch, approvals):
+                raise PatchNotApproved(_OTHERS)
             move_branch(repository, branch, commit, str(facts["head"]))
 
 

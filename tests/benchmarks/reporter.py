@@ -29,14 +29,13 @@ class Figure:
     def ratio(self) -> float | None:
         """How many times as slow as the peer ours is: of times ours by peer's, of rates peer's by ours.
 
-        None without a peer, and where one of the two was too small to be seen by the clock.
+        None without a peer, and where what is divided by was too small to be seen by the clock.
         """
         if not self.peer:
             return None
         ours, peer = median(self.ours), median(self.peer)
-        if not ours or not peer:
-            return None
-        return peer / ours if self.unit.endswith("/s") else ours / peer
+        over, under = (peer, ours) if self.unit.endswith("/s") else (ours, peer)
+        return over / under if under else None
 
     def cells(self) -> tuple[str, ...]:
         """Return the row of a table."""

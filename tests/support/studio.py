@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -20,16 +22,24 @@ import httpx
 CHECKOUT = Path(__file__).resolve().parents[2]
 TOKEN = "test-token-7f3a"
 START_S = 60.0
+PORTS = (12_000, 32_000)
+"""Below the ports of outgoing connections, which begin at 32768 on Linux."""
 _FINAL = {"success", "failed", "cancelled", "timeout"}
 # What the server may see of the machine's environment: no key of a developer's gets into a test.
 _KEPT = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "DOCKER_HOST", "TMPDIR")
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on.
+
+    It is none of those that the system gives to outgoing connections, of which one could have it while a server that
+    was killed is away.
+    """
+    while True:
+        port = random.SystemRandom().randrange(*PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass

@@ -13,6 +13,7 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 from tornado.websocket import WebSocketClosedError
 from traitlets import Bool
 
+from devstudio_server.jupyter.output_check import OutputCheck
 from devstudio_server.jupyter.studio_kernels import StudioKernel
 
 HIGH_WATER = 4 << 20
@@ -60,6 +61,7 @@ class LosslessConnection(ZMQChannelsWebsocketConnection):
         self._flow = Flow(self._pause, self._go_on)
         self._restored = False
         """The sockets are those of the connection before, and nothing in them may be taken for a sign of life."""
+        self._check: OutputCheck | None = None
         self._asked: dict[str, Any] = {}
         """Headers of the cells that this browser sent and that are not done, by their ids, in their order."""
 
@@ -102,10 +104,27 @@ class LosslessConnection(ZMQChannelsWebsocketConnection):
             settled = asyncio.ensure_future(self.kernel_manager.settle())
             if not (await asyncio.wait([settled], timeout=ANSWER_S))[0]:
                 settled.add_done_callback(lambda _: self._tell_state())
+        self._check = self._output_check()
         # The sockets of a connection that was interrupted answered before.
         if not self._restored and self.channels:
+            life = getattr(self.kernel_manager, "life", 0)
             await nudge()
+            if self._check is not None:
+                self._check.passed(life)
         self._tell_state()
+
+    def _output_check(self) -> OutputCheck | None:
+        """Only a sandboxed kernel keeps its address; Jupyter gives others a new one when they start again."""
+        kernel, output = self.kernel_manager, self.channels.get("iopub")
+        if output is None or not isinstance(kernel, StudioKernel) or kernel.sandbox is None:
+            return None
+        return OutputCheck(kernel, output, self.session, super().handle_incoming_message)
+
+    def disconnect(self) -> None:  # type: ignore[override]
+        """Let go of the browser, which has gone."""
+        if self._check is not None:
+            self._check.end()
+        super().disconnect()  # type: ignore[no-untyped-call]
 
     def _tell_state(self) -> None:
         # JupyterLab forgets what a kernel does when it loses it, and learns nothing from the answer to its greeting.
@@ -138,13 +157,20 @@ class LosslessConnection(ZMQChannelsWebsocketConnection):
         channel, header = header_of(incoming_msg, v1=v1)
         if channel == "shell" and header.get("msg_type") == "execute_request":
             self._asked[str(header.get("msg_id"))] = header
+        if channel == "shell" and self.channels and self._check is not None and self._check.hold(incoming_msg):
+            return
         super().handle_incoming_message(incoming_msg)
 
     def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
         """Pass a message of the kernel on, and remember which cells are done."""
-        if getattr(stream, "channel", stream) == "shell":
+        channel = getattr(stream, "channel", stream)
+        if channel == "shell" or (channel == "iopub" and self._check is not None and self._check.is_asking):
             parts: list[Any] = self.session.feed_identities(outgoing_msg)[1]
-            self._asked.pop(str(self.session.unpack(parts[2]).get("msg_id")), None)
+            parent_id = str(self.session.unpack(parts[2]).get("msg_id"))
+            if channel == "shell":
+                self._asked.pop(parent_id, None)
+            elif self._check is not None:
+                self._check.hear(parent_id)
         super().handle_outgoing_message(stream, outgoing_msg)
 
     def on_kernel_restarted(self) -> None:

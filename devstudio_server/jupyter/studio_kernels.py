@@ -57,6 +57,9 @@ class StudioKernel(ServerKernelManager):
         super().__init__(**kwargs)
         self._turn = asyncio.Lock()
         self._is_over = False
+        self.life = 0
+        """How often the kernel was started again."""
+        self.is_starting_again = False
         self._question: Any = None
         """The channel on which an adopted kernel was asked whether it is at work, until it answers."""
         self._answered = asyncio.Event()
@@ -64,9 +67,12 @@ class StudioKernel(ServerKernelManager):
     async def restart_kernel(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Start the kernel again, unless it was shut down in the meantime."""
         async with self._turn:
-            if not self._is_over:
-                return await super().restart_kernel(*args, **kwargs)
-            return None
+            self.is_starting_again = True
+            try:
+                return None if self._is_over else await super().restart_kernel(*args, **kwargs)
+            finally:
+                self.life += 1
+                self.is_starting_again = False
 
     async def shutdown_kernel(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """End the kernel. One that is just starting again is ended then."""

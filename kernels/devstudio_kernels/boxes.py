@@ -129,8 +129,8 @@ def is_listening(box: Box) -> bool:
 
 def close_folder(box: Box) -> None:
     """Take the folder from the kernel, before it runs anybody's code: its sockets stay those that it made."""
+    box.run.chmod(0o711)  # first: the kernel reads its connection file once more, perhaps right now
     os.chown(box.run, os.geteuid(), os.getegid())
-    box.run.chmod(0o711)
 
 
 class Keeper:

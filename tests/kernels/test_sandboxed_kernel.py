@@ -157,6 +157,14 @@ def test_a_restart_forgets_the_variables_and_every_process(person: KernelClient)
     assert ran.stdout == "False 0\n"
 
 
+def test_a_cell_sent_right_after_a_restart_is_heard(person: KernelClient) -> None:
+    kernel = person.kernel()
+    with person.channels(kernel) as channels:
+        for number in range(10):  # one in seven was lost
+            person.post(f"/api/kernels/{kernel}/restart")
+            assert channels.run(f"print({number})").stdout == f"{number}\n"
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [

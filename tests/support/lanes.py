@@ -27,6 +27,7 @@ QUIET_S = 60.0
 """How often a lane that runs says how far it is."""
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|warnings?|deselected)")
 _CLOSING = re.compile(r"^.*\d+ (?:passed|failed|error).* in [\d.]+s.*$", re.MULTILINE)
+_FAILURES = re.compile(r"^=+ (?:ERRORS|FAILURES) =+$", re.MULTILINE)
 _BROKEN = re.compile(r"^(?:FAILED|ERROR) tests/.*$", re.MULTILINE)
 
 
@@ -96,6 +97,12 @@ def counts(text: str) -> Iterator[tuple[str, int]]:
         yield what.rstrip("s") if what.startswith(("error", "warning")) else what, int(number)
 
 
+def failures(text: str) -> str:
+    """Return a lane's output from its first failure on; all of it where it has none, as when no test could be found."""
+    first = _FAILURES.search(text)
+    return text[first.start() :] if first else text
+
+
 def main() -> int:
     """Run every lane; print what they said, then the names of what failed, and one closing line for all."""
     ARTIFACTS.mkdir(exist_ok=True)
@@ -106,7 +113,7 @@ def main() -> int:
     ended.append(run(Lane("alone", ALONE)))
     for lane, code, text in ended:
         total.update(dict(counts(text)))
-        print(f"\n==== {lane.name} ====\n{text if code else text.splitlines()[-1]}", flush=True)
+        print(f"\n==== {lane.name} ====\n{failures(text) if code else text.splitlines()[-1]}", flush=True)
     for lane, code, text in ended:
         if code:
             print(

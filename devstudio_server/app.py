@@ -222,7 +222,7 @@ class DevStudioApp(ExtensionApp):
         return os.environ.get("DEVSTUDIO_REDIS_URL", "")
 
     def initialize_settings(self) -> None:
-        """Open the database, wire the adapters, and start the worker."""
+        """Open the database, wire the adapters, and start what goes on in the background, but the worker."""
         configure_logging(self.log.level)
         self._keep_secrets_out_of_logs()
         self._limit_requests()
@@ -233,7 +233,7 @@ class DevStudioApp(ExtensionApp):
         self.ports.provide(Gateway, Gateway(self._gateway_settings()))
         self._start_streams()
         self._open_gate()
-        self._start_worker()
+        self._start_watch()
         self._start_kernels()
         self._follow_notebooks()
         self.executor = ThreadPoolExecutor(self.web_threads, thread_name_prefix="devstudio-web")
@@ -362,7 +362,7 @@ class DevStudioApp(ExtensionApp):
         }
         return GatewaySettings.from_environment(os.environ | {name: value for name, value in traits.items() if value})
 
-    def _start_worker(self) -> None:
+    def _start_watch(self) -> None:
         self.ports.provide(
             HealthService,
             HealthService(
@@ -377,6 +377,11 @@ class DevStudioApp(ExtensionApp):
                 watcher=self.assembly.watcher,
             ),
         )
+        self.assembly.start_watch()
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        """Do jobs, now that the server has its port."""
+        del serverapp  # it tried the port before, and let it go: a process started then would keep it for a moment
         self.assembly.start_worker()
 
     def _follow_notebooks(self) -> None:

@@ -119,13 +119,16 @@ class Assembly:
     def start(self) -> None:
         """Take part in what the processes of an installation tell each other."""
         self.wakeups.start()
-        if self.watcher is not None:
-            self.watcher.start()
 
-    def start_worker(self) -> None:
-        """Do jobs, and put right what processes left that are gone."""
+    def start_watch(self) -> None:
+        """Say that this process is there, and put right what processes left that are gone."""
         self.heartbeat.start()
         self.reconciler.start()
+
+    def start_worker(self) -> None:
+        """Do jobs, and look after the files of sessions. Both start processes: a server has its port before it does."""
+        if self.watcher is not None:
+            self.watcher.start()
         self.worker.start()
         if self.notices is not None:
             self.notices.start()

@@ -118,6 +118,7 @@ def _serve(assembly: Assembly, grace_s: float) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     assembly.start()
+    assembly.start_watch()
     assembly.start_worker()
     _log.info("worker_started", life=str(assembly.life.id), slots=assembly.settings.worker_threads)
     while not asked.wait(1.0):

@@ -118,6 +118,8 @@ class ProxyWatch:
         self._id = new_id()
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._log = RequestLog(self._id, scope.project_id, scope.run_id)
+        self._turn = threading.Lock()
+        """Held by who takes events or writes them: what came in between would be forgotten as if it were written."""
         self._proxy = EgressProxy(settings, self._events.put)
         self._stopping = threading.Event()
         self._seen = monotonic()
@@ -151,7 +153,8 @@ class ProxyWatch:
 
     def told(self) -> list[str]:
         """Return what the run's log should say at the end."""
-        self._collect()
+        with self._turn:
+            self._collect()
         lines = [f"Egress: {self._requests} requests, {self._refused.total()} of them refused."]
         lines += [f"Egress refused {count} times: {what}" for what, count in self._refused.most_common(10)]
         if self._gone:
@@ -210,11 +213,12 @@ class ProxyWatch:
 
     def _write(self) -> None:
         """Write down what the proxy told since the last time."""
-        self._collect()
-        if self._log.waiting:
-            with self._units.begin(self._scope.actor) as session:
-                self._log.write(session)
-            self._log.written()
+        with self._turn:
+            self._collect()
+            if self._log.waiting:
+                with self._units.begin(self._scope.actor) as session:
+                    self._log.write(session)
+                self._log.written()
 
     def _write_last(self) -> None:
         """Write what is left; a run does not fail because its log of requests cannot be kept."""

@@ -11,8 +11,10 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -34,6 +36,7 @@ LOGIN = "/login"
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 REFUSED = {401, 403}
 STRANGER = "/stranger/"
+TOO_LARGE = "devstudio_server.web.too_large.TooLargeHandler"
 
 PUBLIC = {
     ("jupyter_server.base.handlers.FileFindHandler", "/static/"): "style and script of the login page, from packages",
@@ -81,10 +84,12 @@ class Server:
         return self.studio.url
 
     def routes(self) -> list[Route]:
-        patterns = tuple(rule["pattern"] for rule in self.rules)
         found = []
         for number, rule in enumerate(self.rules):
-            address = address_of(patterns, number)
+            if rule["answers"] == TOO_LARGE:
+                continue
+            before = tuple(other["pattern"] for other in self.rules[:number] if other["by_path"])
+            address = address_of(rule["pattern"], before)
             if address is not None:
                 methods = tuple(rule["methods"])
                 found.append(Route(rule["pattern"], rule["answers"], methods, rule["socket"], address))
@@ -98,17 +103,15 @@ _SEARCH = settings(
 
 
 @cache
-def address_of(patterns: tuple[str, ...], number: int) -> str | None:
-    """Return the simplest path that the server gives to rule ``number``; None when earlier rules take them all."""
-    compiled = [re.compile(pattern) for pattern in patterns]
+def address_of(pattern: str, before: tuple[str, ...]) -> str | None:
+    """Return the simplest path of a rule; None when the rules ``before`` it, which look at the path alone, take all."""
+    compiled = [re.compile(earlier) for earlier in before]
 
     def is_given(path: str) -> bool:
-        return path.startswith("/") and next(
-            (index for index, rule in enumerate(compiled) if rule.match(path)), None
-        ) == number  # fmt: skip
+        return path.startswith("/") and not any(earlier.match(path) for earlier in compiled)
 
     try:
-        return find(st.from_regex(compiled[number], fullmatch=True, alphabet=_ALPHABET), is_given, settings=_SEARCH)
+        return find(st.from_regex(re.compile(pattern), fullmatch=True, alphabet=_ALPHABET), is_given, settings=_SEARCH)
     except NoSuchExample:
         return None
 
@@ -170,6 +173,20 @@ def test_every_route_is_one_that_can_be_asked(server: Server) -> None:
     for word in ("/api/kernels", "/api/events/subscribe", "/files/", "/lab/api/settings", "/metrics", "/nbconvert/"):
         assert any(word in route.pattern for route in routes), word
     assert sum(route.socket for route in routes) >= 2
+
+
+def test_a_body_that_is_too_large_is_refused_before_anybody_is_known(server: Server) -> None:
+    """That rule and those of sockets look at more than the path; this one goes before all others of the API."""
+    others = {rule["answers"] for rule in server.rules if not rule["by_path"]} - {TOO_LARGE}
+    assert others == {"devstudio_server.web.sockets.OperationSocket"}
+    for method in sorted(WRITES):
+        with closing(HTTPConnection(urlsplit(server.url).netloc, timeout=60)) as connection:
+            connection.putrequest(method, "/api/v1/projects")
+            connection.putheader("Content-Length", str(1 << 40))
+            connection.endheaders()
+            answer = connection.getresponse()
+            assert answer.status == 413, method
+            assert json.loads(answer.read())["type"].endswith(":PayloadTooLarge")
 
 
 def test_nothing_is_reached_without_credentials(server: Server) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
+from tornado.routing import PathMatches
 from tornado.web import RequestHandler, authenticated
 from tornado.websocket import WebSocketHandler
 
@@ -99,6 +100,7 @@ def _described(rule: Any, answering: Any) -> dict[str, Any]:
     return {
         "pattern": rule.matcher.regex.pattern,
         "routed": f"{target.__module__}.{target.__qualname__}",
+        "by_path": type(rule.matcher) is PathMatches,
         "answers": f"{handler.__module__}.{handler.__qualname__}",
         "methods": methods,
         "socket": issubclass(handler, WebSocketHandler),

@@ -11,13 +11,13 @@ from support.checkout import clone
 from support.databases import KINDS, Database, Databases, Kind
 from support.example_brain import ExamplesBrain
 from support.litellm import LiteLLM, forwarded, mocked
+from support.model_environment import MODEL_KEY, model_environment
 from support.model_server import ModelServer
 from support.services import Postgres, RedisServer
 from support.studio import Api, Studio
 from support.team import Team
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / "test-artifacts"
-MODEL_KEY = "canary-key-3f9b77c1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -93,16 +93,6 @@ def litellm(model_server: ModelServer) -> Iterator[LiteLLM]:
     ]
     with LiteLLM(models) as proxy:
         yield proxy
-
-
-def model_environment(server: ModelServer) -> dict[str, str]:
-    """Return the environment in which both SDKs talk to ``server``."""
-    return {
-        "OPENAI_API_KEY": MODEL_KEY,
-        "OPENAI_BASE_URL": server.openai_base_url,
-        "ANTHROPIC_API_KEY": MODEL_KEY,
-        "ANTHROPIC_BASE_URL": server.url,
-    }
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from conftest import model_environment
 from devstudio_server.kit.clock import now
 from devstudio_server.kit.ids import new_id
 from support.databases import Database, Databases, unrestricted
 from support.domain_world import REQUIREMENTS, TASKS
+from support.model_environment import model_environment
 from support.model_server import Answer, Call, Flow, ModelServer, ScriptBrain, SeenRequest
 from support.studio import Api, Studio
 from support.team import Team

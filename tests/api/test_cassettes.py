@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MODEL_KEY, model_environment
 from support.databases import Databases
 from support.example_brain import EXAMPLES, ExamplesBrain
+from support.model_environment import MODEL_KEY, model_environment
 from support.model_server import ModelServer
 from support.studio import TOKEN, Api, Studio
 

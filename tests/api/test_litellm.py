@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import MODEL_KEY
 from support.databases import Databases
 from support.litellm import KEY, MOCKED, LiteLLM
+from support.model_environment import MODEL_KEY
 from support.model_server import Answer, Fault, ModelServer, ScriptBrain
 from support.studio import Api, Studio
 

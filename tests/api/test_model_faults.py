@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conftest import MODEL_KEY
+from support.model_environment import MODEL_KEY
 from support.model_server import Answer, Call, Fault, ModelServer, ScriptBrain
 from support.studio import Api, Studio
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from conftest import model_environment
 from support.databases import Database
 from support.example_brain import EXAMPLES
+from support.model_environment import model_environment
 from support.model_server import ModelServer
 from support.studio import CHECKOUT, TOKEN, Api, Studio
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from conftest import model_environment
 from e2e.company import Company
 from support.checkout import MakeRun
+from support.model_environment import model_environment
 from support.model_server import ModelServer
 from support.studio import Studio
 from support.team import Team

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from conftest import model_environment
 from e2e.person import Person
 from support.domain_world import REQUIREMENTS, TASKS
+from support.model_environment import model_environment
 from support.model_server import Answer, Call, Flow, ModelServer, SeenRequest
 from support.studio import TOKEN, Studio
 

@@ -23,6 +23,8 @@ ALONE = ("tests/api/test_without_docker.py::test_an_image_that_was_never_built_i
 """Tests that take away what others need meanwhile."""
 CONTAINERS = ("sandbox", "security/sandbox", "kernels", "campaigns", "e2e")
 """Folders of the tests that are mostly about containers, processes and browsers."""
+PARTS = ("architecture", "benchmarks", "examples", "unit")
+"""Folders of the tests that are mostly about the server's parts."""
 QUIET_S = 60.0
 """How often a lane that runs says how far it is."""
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|warnings?|deselected)")
@@ -44,23 +46,24 @@ def ignoring(folders: Sequence[str]) -> list[str]:
     return [f"--ignore=tests/{folder}" for folder in folders]
 
 
-def others() -> list[str]:
-    """Return the folders and modules below tests/ that `CONTAINERS` does not have."""
+def everything_but(*folders: str) -> list[str]:
+    """Return the folders and modules below tests/ that are not in ``folders``."""
     top = {folder.name for folder in (CHECKOUT / "tests").iterdir() if folder.is_dir()} - {"support", "__pycache__"}
     inside = {
         path.relative_to(CHECKOUT / "tests").as_posix()
         for path in (CHECKOUT / "tests/security").iterdir()
         if path.suffix == ".py" or (path.is_dir() and path.name != "__pycache__")
     }
-    return sorted((top | inside) - {*CONTAINERS, "security"})
+    return sorted((top | inside) - {*folders, "security"})
 
 
 def lanes() -> list[Lane]:
     """Return what is run; together, every test, and those that work with a database a second time on PostgreSQL."""
     spared = [f"--deselect={test}" for test in ALONE]
     return [
-        Lane("containers", [*ignoring(others()), *spared]),
-        Lane("servers", [*ignoring(CONTAINERS), *spared]),
+        Lane("containers", [*ignoring(everything_but(*CONTAINERS)), *spared]),
+        Lane("servers", [*ignoring([*CONTAINERS, *PARTS]), *spared]),
+        Lane("parts", [*ignoring(everything_but(*PARTS)), *spared]),
         Lane("postgresql", ["tests/unit", "tests/api", "--database=postgresql", *spared]),
     ]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from conftest import MODEL_KEY, model_environment
 from devstudio_server.scm.git import GitRepository
 from support.commits import commit_files
 from support.databases import Databases
 from support.injection_corpus import PLACES, TESTED, Payload, payloads
+from support.model_environment import MODEL_KEY, model_environment
 from support.model_server import ModelServer
 from support.obedience import Attacker, ObedientBrain, call, order
 from support.studio import TOKEN, Answer, Api, Studio

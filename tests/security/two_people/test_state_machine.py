@@ -56,7 +56,7 @@ from support.review_model import (
     one_person,
 )
 
-STEPS = {"small": (6, 25), "full": (300, 60)}
+STEPS = {"small": (6, 25), "full": (100, 50)}
 """How many orders are tried, and how long each is."""
 CLOCKS = ("review", "review_rules", "envelope")
 PEOPLE = (

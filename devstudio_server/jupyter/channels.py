@@ -101,6 +101,7 @@ class LosslessConnection(ZMQChannelsWebsocketConnection):
 
     async def _begin(self, nudge: Callable[[], Any]) -> None:
         if isinstance(self.kernel_manager, StudioKernel):
+            await self.kernel_manager.started()
             settled = asyncio.ensure_future(self.kernel_manager.settle())
             if not (await asyncio.wait([settled], timeout=ANSWER_S))[0]:
                 settled.add_done_callback(lambda _: self._tell_state())

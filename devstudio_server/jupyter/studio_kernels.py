@@ -69,10 +69,20 @@ class StudioKernel(ServerKernelManager):
         async with self._turn:
             self.is_starting_again = True
             try:
-                return None if self._is_over else await super().restart_kernel(*args, **kwargs)
+                if self._is_over:
+                    return None
+                result = await super().restart_kernel(*args, **kwargs)
+                if self.sandbox:
+                    self.execution_state = "idle"  # it was busy with what ended it, and the new one is not
+                return result
             finally:
                 self.life += 1
                 self.is_starting_again = False
+
+    async def started(self) -> None:
+        """Wait until the kernel has started again, if it does so now."""
+        async with self._turn:
+            return
 
     async def shutdown_kernel(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """End the kernel. One that is just starting again is ended then."""

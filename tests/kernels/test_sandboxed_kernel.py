@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from uuid import uuid4
 
 import docker
 import pytest
@@ -182,6 +183,16 @@ def test_a_kernel_that_dies_says_why_in_its_cell_and_starts_again(person: Kernel
         assert ran.states == ["restarting"]
         assert time.monotonic() - began < 60
         assert reason in person.http.get(f"/api/kernels/{kernel}").json()["reason"]
+        assert channels.run("print('again')").stdout == "again\n"
+
+
+def test_a_browser_that_comes_back_to_a_kernel_that_died_is_not_told_that_it_is_busy(person: KernelClient) -> None:
+    kernel, session = person.kernel("busy.ipynb"), uuid4().hex
+    with person.channels(kernel, session) as channels:
+        assert channels.follow(channels.execute("import os; os._exit(3)")).states == ["restarting"]
+    with person.channels(kernel, session) as channels:  # as JupyterLab does
+        told = next(message for message in channels.messages() if not message["parent_header"])
+        assert told["content"] == {"execution_state": "idle"}
         assert channels.run("print('again')").stdout == "again\n"
 
 
